@@ -1,0 +1,1 @@
+"""Values and interfaces that every other part of the core shares."""
