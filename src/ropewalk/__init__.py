@@ -1,0 +1,124 @@
+"""QUIC for Python: typed, sans-IO inside, structured concurrency outside.
+
+Names are loaded when they are first used (PEP 562), so that ``import ropewalk`` costs next to
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+__version__: Final = "0.1.0"
+
+if TYPE_CHECKING:
+    from ropewalk.quic.types.address import Address
+    from ropewalk.quic.types.configuration import (
+        Configuration,
+        EndpointConfiguration,
+        NoVerification,
+        PinnedKey,
+        PrivateCa,
+        Verification,
+        WebPki,
+    )
+    from ropewalk.quic.types.errors import (
+        ApplicationError,
+        ConfigurationError,
+        ConnectionLost,
+        ConnectionRefused,
+        Error,
+        HandshakeError,
+        HandshakeTimeout,
+        IdleTimeout,
+        StatelessReset,
+        StopSending,
+        StreamError,
+        StreamReset,
+        StreamStateError,
+        TransportError,
+        Unsupported,
+        VersionMismatch,
+    )
+    from ropewalk.runtime import Connection, Stream, connect, serve
+
+_CONFIGURATION = "ropewalk.quic.types.configuration"
+_ERRORS = "ropewalk.quic.types.errors"
+_RUNTIME = "ropewalk.runtime"
+
+_HOME: Final = {
+    "Address": "ropewalk.quic.types.address",
+    "ApplicationError": _ERRORS,
+    "Configuration": _CONFIGURATION,
+    "ConfigurationError": _ERRORS,
+    "Connection": _RUNTIME,
+    "ConnectionLost": _ERRORS,
+    "ConnectionRefused": _ERRORS,
+    "EndpointConfiguration": _CONFIGURATION,
+    "Error": _ERRORS,
+    "HandshakeError": _ERRORS,
+    "HandshakeTimeout": _ERRORS,
+    "IdleTimeout": _ERRORS,
+    "NoVerification": _CONFIGURATION,
+    "PinnedKey": _CONFIGURATION,
+    "PrivateCa": _CONFIGURATION,
+    "StatelessReset": _ERRORS,
+    "StopSending": _ERRORS,
+    "Stream": _RUNTIME,
+    "StreamError": _ERRORS,
+    "StreamReset": _ERRORS,
+    "StreamStateError": _ERRORS,
+    "TransportError": _ERRORS,
+    "Unsupported": _ERRORS,
+    "Verification": _CONFIGURATION,
+    "VersionMismatch": _ERRORS,
+    "WebPki": _CONFIGURATION,
+    "connect": _RUNTIME,
+    "serve": _RUNTIME,
+}
+
+__all__ = [
+    "Address",
+    "ApplicationError",
+    "Configuration",
+    "ConfigurationError",
+    "Connection",
+    "ConnectionLost",
+    "ConnectionRefused",
+    "EndpointConfiguration",
+    "Error",
+    "HandshakeError",
+    "HandshakeTimeout",
+    "IdleTimeout",
+    "NoVerification",
+    "PinnedKey",
+    "PrivateCa",
+    "StatelessReset",
+    "StopSending",
+    "Stream",
+    "StreamError",
+    "StreamReset",
+    "StreamStateError",
+    "TransportError",
+    "Unsupported",
+    "Verification",
+    "VersionMismatch",
+    "WebPki",
+    "__version__",
+    "connect",
+    "serve",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ropewalk' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value  # the next look-up is a plain one
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,91 @@
+"""The ``ropewalk`` command. Each subcommand is a module of its own, loaded when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from ropewalk.quic.types.errors import ConfigurationError, Error, Unsupported
+
+#: Subcommand → module and attribute of its click command.
+_COMMANDS: Final = {
+    "demo": ("ropewalk.cli.demo", "demo"),
+    "perf": ("ropewalk.cli.perf", "perf"),
+}
+
+#: Bad input by the one who called: click's own code for a wrong use.
+EXIT_USAGE: Final = 2
+
+
+class LazyGroup(click.Group):
+    """Loads a subcommand's module only when it is asked for, and turns errors into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        try:
+            command = getattr(import_module(module), attribute)
+        except ImportError as error:
+            return _unavailable(cmd_name, error)
+        return command if isinstance(command, click.Command) else None
+
+    def invoke(self, ctx: click.Context) -> Any:  # click's own signature
+        try:
+            return super().invoke(ctx)
+        except* (Error, OSError) as group:
+            raise _one_line(group) from group
+
+
+def _unavailable(name: str, error: ImportError) -> click.Command:
+    """Stands in for a command that lacks an optional part; says so when called."""
+    reason = f"'{name}' is not available in this installation: {error}"
+
+    @click.command(name, help=f"(not available: {error})", add_help_option=False)
+    @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
+    def stand_in(rest: tuple[str, ...]) -> None:
+        raise Unsupported(reason)
+
+    stand_in.context_settings["ignore_unknown_options"] = True
+    return stand_in
+
+
+def _one_line(group: BaseExceptionGroup[Error | OSError]) -> click.ClickException:
+    """The first error inside, as click shows it: one line and the exit code."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = str(error) or type(error).__name__
+    if isinstance(error, (ConfigurationError, Unsupported, OSError)):
+        return _WrongInput(text)
+    return click.ClickException(text)
+
+
+class _WrongInput(click.ClickException):
+    exit_code = EXIT_USAGE
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from ropewalk._build import describe
+
+        click.echo(describe())
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and whether the core runs compiled or interpreted.",
+)
+def main() -> None:
+    """QUIC from Python: measure it, try it out."""

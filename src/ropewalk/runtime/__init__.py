@@ -1,0 +1,28 @@
+"""QUIC under structured concurrency, on asyncio and trio by way of anyio.
+
+:func:`connect` and :func:`serve` are asynchronous context managers. They own everything that
+runs: leaving them closes the connections, drains, and leaves no task and no socket behind.
+"""
+
+from __future__ import annotations
+
+from ropewalk.runtime.client import connect
+from ropewalk.runtime.connection import Connection, ConnectionStats
+from ropewalk.runtime.network import Network, SystemNetwork
+from ropewalk.runtime.server import Server, serve
+from ropewalk.runtime.settings import Settings
+from ropewalk.runtime.streams import ReceiveStream, SendStream, Stream
+
+__all__ = [
+    "Connection",
+    "ConnectionStats",
+    "Network",
+    "ReceiveStream",
+    "SendStream",
+    "Server",
+    "Settings",
+    "Stream",
+    "SystemNetwork",
+    "connect",
+    "serve",
+]

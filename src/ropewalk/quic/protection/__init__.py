@@ -1,0 +1,1 @@
+"""Packet protection: keys, sealing and opening, header masks, key update (RFC 9001)."""

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from mypy_extensions import mypyc_attr
+
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.datagrams import Burst, Datagrams
 
@@ -21,6 +23,7 @@ class SendFailure:
     detail: str
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Carrier(ABC):
     """Moves batches of datagrams. Calls never block; readiness is the driver's business.
 
@@ -67,6 +70,7 @@ class Carrier(ABC):
         """Release what the system gave. Idempotent."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Resolver(ABC):
     """Turns names into addresses. Belongs to the network provider, so the lab has its own."""
 
@@ -85,6 +89,7 @@ class LinkChange:
     mtu: int
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LinkMonitor(ABC):
     """Tells of changes of the local links."""
 

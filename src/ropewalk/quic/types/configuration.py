@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ropewalk.observe.observer import Observer
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.quic.types.extension import FrameExtension
 from ropewalk.quic.types.handshake import AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305
@@ -111,6 +112,7 @@ class Configuration:
     congestion: str = "cubic"
 
     extensions: tuple[FrameExtension, ...] = ()
+    observer: Observer | None = None
 
     def __post_init__(self) -> None:
         if not 1200 <= self.max_udp_payload <= 65527:

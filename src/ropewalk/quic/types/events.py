@@ -160,6 +160,6 @@ class ConnectionClosing(Event):
 
 @dataclass(frozen=True)
 class ConnectionClosed(Event):
-    """Nothing of the connection is left. ``error`` is None after a clean close."""
+    """Nothing of the connection is left. ``error`` tells who ended it and why."""
 
     error: ConnectionLost | None

@@ -1,0 +1,86 @@
+# make demo   a file crosses over QUIC on this machine, with figures
+# make test   the test suite, on the compiled build
+# Both set up what they need in .venv: CPython 3.11+, a C compiler and make are enough, no root.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+PYTEST_ARGS ?= -q -n auto
+PIP := python -m pip --disable-pip-version-check --quiet install
+
+SOURCES := pyproject.toml setup.py $(shell find src -name '__pycache__' -prune -o \( -type d -o -name '*.py' -o -name py.typed \) -print)
+
+.PHONY: build demo test test-pure lint interop bench clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@echo "also: build, test-pure, lint, interop, bench, clean"
+
+build: .venv/.built
+	@.venv/bin/ropewalk --version
+
+demo: .venv/.built
+	@.venv/bin/ropewalk demo
+
+test: .venv/.built .venv/.group-test
+	.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-pure: .venv-pure/.built .venv-pure/.group-test
+	ROPEWALK_EXPECT=interpreted .venv-pure/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.built .venv/.group-lint
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy --strict
+	.venv/bin/python tools/shift_lint.py src/ropewalk/quic src/ropewalk/http3
+	PYTHONPATH=src .venv/bin/lint-imports --no-cache
+
+interop: .venv/.built .venv/.group-interop
+	.venv/bin/python interop/run.py
+
+bench: .venv/.built .venv-pure/.built .venv/.group-interop
+	.venv/bin/python bench/run.py
+
+clean:
+	rm -rf .venv .venv-pure build src/*.egg-info
+
+# ---------------------------------------------------------------- set-up
+
+%/.made:
+	@test -n "$(PYTHON)" || { echo "ropewalk: no CPython 3.11 or newer found; install one, or name it: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "ropewalk: $(PYTHON) cannot make virtual environments; on Debian and Ubuntu install python3-venv"; exit 1; }
+	@echo "setting up $* with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $*
+	@$*/bin/$(PIP) 'pip>=25.1'
+	@touch $@
+
+%/.group-build: %/.made pyproject.toml
+	@$*/bin/$(PIP) --group build
+	@touch $@
+
+# Never editable: a .py in src/ would shadow the compiled modules, and an in-place .so the source.
+.venv/.built: .venv/.group-build $(SOURCES)
+	@echo "building the compiled core; the first time takes a few minutes"
+	@.venv/bin/$(PIP) --no-build-isolation .
+	@.venv/bin/python -m ropewalk._build
+	@touch $@
+
+.venv-pure/.built: .venv-pure/.group-build $(SOURCES)
+	@ROPEWALK_PURE=1 .venv-pure/bin/$(PIP) --no-build-isolation .
+	@.venv-pure/bin/python -m ropewalk._build
+	@touch $@
+
+%/.group-test: %/.group-build pyproject.toml
+	@$*/bin/$(PIP) --group test
+	@touch $@
+
+%/.group-lint: %/.group-build pyproject.toml
+	@$*/bin/$(PIP) --group lint
+	@touch $@
+
+%/.group-interop: %/.group-build pyproject.toml
+	@$*/bin/$(PIP) --group interop
+	@touch $@
+
+.SECONDARY:
+.DELETE_ON_ERROR:

@@ -1,0 +1,73 @@
+"""How the command line tells of a failure: one line with what, why and what to do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+import click
+
+from ropewalk.quic.types.errors import ConfigurationError, Error, Unsupported
+
+class Failure(click.ClickException):
+    """The call was right, and what it asked for did not succeed."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class BadCall(Failure):
+    """The user can mend it in the call: a wrong setting, an unreadable file, a taken port."""
+
+    exit_code: ClassVar[int] = 2
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the errors that are expected in the body into a :class:`Failure`.
+
+    Others are bugs and keep their tracebacks.
+    """
+    try:
+        yield
+    except (Error, OSError) as error:
+        raise as_failure(error) from error
+    except BaseExceptionGroup as group:
+        expected, bugs = group.split((Error, OSError))
+        if expected is None or bugs is not None:
+            raise
+        raise as_failure(first(expected)) from group
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first plain exception in a group of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def as_failure(error: BaseException) -> Failure:
+    """The line and the exit code for an expected error."""
+    text = str(error) or type(error).__name__
+    # What happened where is kept in notes when the error itself carries a peer's words.
+    notes = "; ".join(getattr(error, "__notes__", ()))
+    if notes:
+        text = f"{text} ({notes})"
+    kind = BadCall if _is_usage(error) else Failure
+    return kind(" ".join(text.split()))
+
+
+def _is_usage(error: BaseException) -> bool:
+    if isinstance(error, (ConfigurationError, Unsupported)):
+        return True
+    return isinstance(error, OSError) and error.errno in (
+        errno.EACCES,
+        errno.EADDRINUSE,
+        errno.EADDRNOTAVAIL,
+        errno.EISDIR,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EPERM,
+    )

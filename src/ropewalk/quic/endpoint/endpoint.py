@@ -1,0 +1,553 @@
+"""Many connections on many sockets, behind one sans-IO object (RFC 9000 5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from ropewalk.quic.connection.connection import Connection
+from ropewalk.quic.endpoint.deadlines import Deadlines
+from ropewalk.quic.endpoint.incoming import Incoming, Knock
+from ropewalk.quic.endpoint.replies import Replies
+from ropewalk.quic.endpoint.reset import ResetTokens
+from ropewalk.quic.endpoint.tokens import (
+    TOKEN_RETRY,
+    TokenCheck,
+    check_token,
+    make_new_token,
+    make_retry_token,
+)
+from ropewalk.quic.handshake.factory import make_handshake
+from ropewalk.quic.types.address import Address
+from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
+from ropewalk.quic.types.datagrams import Burst, Datagrams
+from ropewalk.quic.types.error_codes import CONNECTION_REFUSED, INVALID_TOKEN
+from ropewalk.quic.types.errors import ConfigurationError, StatelessReset
+from ropewalk.quic.types.local import BLOCKED, REMOVED, SEND_FAILED, WRITABLE, LocalChange
+from ropewalk.quic.wire.header import (
+    PACKET_INITIAL,
+    PACKET_UNKNOWN,
+    PACKET_ZERO_RTT,
+    LongHeader,
+    destination_cid,
+    parse_long_header,
+)
+
+#: RFC 9000 14.1: a datagram with a client's Initial has at least this size.
+_SMALLEST_INITIAL: Final = 1200
+#: 7.2: the first destination ID of a client has at least this length.
+_SHORTEST_FIRST_CID: Final = 8
+#: How long a half-received ClientHello is kept, in seconds.
+_KNOCK_LIFETIME: Final = 5.0
+
+
+@final
+class EndpointCounters:
+    """What an endpoint counted besides its connections."""
+
+    def __init__(self) -> None:
+        self.datagrams_dropped: i64 = 0
+        self.connections_accepted: i64 = 0
+        self.connections_refused: i64 = 0
+        self.connections_opened: i64 = 0
+        self.connections_closed: i64 = 0
+        self.version_negotiations: i64 = 0
+        self.stateless_resets: i64 = 0
+        self.retries: i64 = 0
+
+
+@final
+class _Entry:
+    """A connection with what the endpoint's tables know of it."""
+
+    def __init__(self, key: int, connection: Connection, first_cid: bytes) -> None:
+        self.key = key
+        self.connection = connection
+        #: the client-chosen ID of its first packets, b"" once it no longer counts
+        self.first_cid = first_cid
+        self.cids: list[bytes] = []
+        self.tokens: list[bytes] = []
+        self.ready = False
+        self.touched = False
+        self.reported = False
+        self.half_open = True
+
+
+@final
+class Endpoint:
+    """Demultiplexes datagrams to connections and gathers what they send.
+
+    The driver calls ``receive``, ``on_local`` and ``on_timeout``, then ``transmit`` until it
+    returns None, then waits for ``deadline`` or for its sockets.
+    """
+
+    def __init__(self, config: EndpointConfiguration) -> None:
+        self._config = config
+        self._cid_length: i64 = config.connection_ids.length()
+        self._entries: dict[int, _Entry] = {}
+        self._by_connection: dict[Connection, _Entry] = {}
+        self._by_cid: dict[bytes, _Entry] = {}
+        self._next_key = 1
+        self._half_open: i64 = 0
+        self._knocks: dict[bytes, Knock] = {}
+        self._incoming: list[Incoming] = []
+        self._reset_tokens = ResetTokens(config.entropy)
+        self._replies = Replies(config)
+        self._ready: deque[_Entry] = deque()
+        self._touched: list[_Entry] = []
+        self._eventful: list[Connection] = []
+        self._blocked: dict[int, bool] = {}
+        self._deadlines = Deadlines()
+        self.counters = EndpointCounters()
+
+    # -- connections
+
+    def open(self, config: Configuration, remote: Address, local: int, now: float) -> Connection:
+        """Start a client connection from the driver's socket ``local``.
+
+        Raises ``ConfigurationError`` when the endpoint has no room for another connection.
+        """
+        if len(self._entries) >= self._config.max_connections:
+            raise ConfigurationError(
+                f"the endpoint already has {len(self._entries)} connections, its limit; "
+                "close some or raise max_connections"
+            )
+        source_cid = self._config.connection_ids.generate()
+        first = self._config.entropy(8)
+        connection = Connection(
+            config,
+            True,
+            make_handshake(config, True),
+            local,
+            "",
+            remote,
+            source_cid,
+            first,
+            first,
+            None,
+            b"",
+            True,
+            now,
+        )
+        self.counters.connections_opened += 1
+        self._register(connection, source_cid, b"", now)
+        return connection
+
+    def connections(self) -> list[Connection]:
+        """All connections that are not yet closed."""
+        return [entry.connection for entry in self._entries.values()]
+
+    def touch(self, connection: Connection) -> None:
+        """The application did something to ``connection``: it may have something to send."""
+        entry = self._by_connection.get(connection)
+        if entry is not None:
+            self._make_ready(entry)
+            if connection.has_events():
+                self._report(entry)
+
+    def eventful(self) -> list[Connection]:
+        """Connections that have got events since the last call."""
+        if not self._eventful:
+            return []
+        taken = self._eventful
+        self._eventful = []
+        for connection in taken:
+            entry = self._by_connection.get(connection)
+            if entry is not None:
+                entry.reported = False
+        return taken
+
+    def incoming(self) -> list[Incoming]:
+        """Clients that asked for a connection since the last call."""
+        taken = self._incoming
+        self._incoming = []
+        return taken
+
+    # -- datagrams in
+
+    def receive(self, datagrams: Datagrams, now: float) -> None:
+        """Take one receive buffer. It may hold datagrams for several connections."""
+        data = datagrams.data
+        size: i64 = len(data)
+        segment_size = datagrams.segment_size
+        if segment_size <= 0:
+            return
+        cid_length = self._cid_length
+        run_start: i64 = 0
+        run_entry: _Entry | None = None
+        run_cid = b""
+        position: i64 = 0
+        while position < size:
+            end = min(size, position + segment_size)
+            if data[position] & 0x80:
+                entry = self._find_long(data, position, end)
+                cid = b""
+            else:
+                cid = data[position + 1 : position + 1 + cid_length]
+                if run_entry is not None and cid == run_cid:
+                    position = end
+                    continue
+                entry = self._by_cid.get(cid)
+            if run_entry is not None:
+                self._deliver(run_entry, datagrams, run_start, position, now)
+            run_start = position
+            run_cid = cid
+            run_entry = entry
+            if entry is None:
+                self._unknown(datagrams, position, end, now)
+            elif not cid:
+                # Long headers go one datagram at a time: their IDs may differ.
+                self._deliver(entry, datagrams, position, end, now)
+                run_entry = None
+            position = end
+        if run_entry is not None:
+            self._deliver(run_entry, datagrams, run_start, size, now)
+        for entry in self._touched:
+            entry.touched = False
+            entry.connection.end_of_batch(now)
+            self._after(entry, now)
+        self._touched.clear()
+
+    def _find_long(self, data: bytes, start: i64, stop: i64) -> _Entry | None:
+        cid = destination_cid(data, start, stop, self._cid_length)
+        return None if cid is None else self._by_cid.get(cid)
+
+    def _deliver(
+        self, entry: _Entry, datagrams: Datagrams, start: i64, stop: i64, now: float
+    ) -> None:
+        entry.connection.receive(datagrams, start, stop, now)
+        if not entry.touched:
+            entry.touched = True
+            self._touched.append(entry)
+
+    def _unknown(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
+        """A datagram that belongs to no connection."""
+        data = datagrams.data
+        if not data[start] & 0x80:
+            self._unknown_short(datagrams, start, stop, now)
+            return
+        header = parse_long_header(data, start, stop)
+        if header is None or not self._config.accept or stop - start < _SMALLEST_INITIAL:
+            self.counters.datagrams_dropped += 1
+            return
+        if header.packet_type == PACKET_UNKNOWN:
+            self.counters.version_negotiations += 1
+            self._replies.version_negotiation(header, datagrams, now)
+            return
+        if header.packet_type not in (PACKET_INITIAL, PACKET_ZERO_RTT):
+            self.counters.datagrams_dropped += 1
+            return
+        one = Datagrams(
+            data[start:stop],
+            stop - start,
+            datagrams.local,
+            datagrams.local_ip,
+            datagrams.remote,
+            datagrams.ecn,
+        )
+        self._knock(header, one, now)
+
+    def _unknown_short(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
+        data = datagrams.data
+        size = stop - start
+        if size >= 21:
+            owner = self._reset_tokens.owner(data[stop - 16 : stop])
+            if owner is not None:
+                entry = self._entries.get(owner)
+                if entry is not None:
+                    entry.connection.on_reset(
+                        StatelessReset("the peer no longer knows this connection and has reset it"),
+                        now,
+                    )
+                    self._after(entry, now)
+                return
+        self.counters.datagrams_dropped += 1
+        if data[start] & 0x40 and size > 1 + self._cid_length:
+            self.counters.stateless_resets += 1
+            cid = data[start + 1 : start + 1 + self._cid_length]
+            self._replies.stateless_reset(cid, size, datagrams, now)
+
+    # -- clients at the door
+
+    def _knock(self, header: LongHeader, datagram: Datagrams, now: float) -> None:
+        knock = self._knocks.get(header.destination_cid)
+        if knock is None:
+            if (
+                header.packet_type != PACKET_INITIAL
+                or len(header.destination_cid) < _SHORTEST_FIRST_CID
+            ):
+                self.counters.datagrams_dropped += 1
+                return
+            knock = Knock(header, datagram, now)
+            if not knock.add(datagram):
+                self.counters.datagrams_dropped += 1
+                return
+            if self._is_full():
+                self.counters.connections_refused += 1
+                self._replies.close(knock, CONNECTION_REFUSED, b"the server is full", now)
+                return
+            self._knocks[knock.destination_cid] = knock
+            self._deadlines.set(0, min(self._deadlines_of_knocks(), now + _KNOCK_LIFETIME))
+        else:
+            if (
+                knock.remote != datagram.remote
+                or len(knock.datagrams) >= self._config.max_waiting_datagrams
+            ):
+                self.counters.datagrams_dropped += 1
+                return
+            was_ready = knock.ready
+            knock.add(datagram)
+            if was_ready:
+                return
+        if knock.ready:
+            self._announce(knock, now)
+
+    def _announce(self, knock: Knock, now: float) -> None:
+        config = self._config
+        check = check_token(
+            config.token_keys,
+            knock.token,
+            knock.remote,
+            config.wall_clock(),
+            config.retry_token_lifetime,
+            config.new_token_lifetime,
+        )
+        if check.kind == TOKEN_RETRY and (
+            not check.valid or check.retry_source_cid != knock.destination_cid
+        ):
+            # RFC 9000 8.1.3: the client cannot recover from this by itself.
+            self._replies.close(knock, INVALID_TOKEN, b"the Retry token is not valid", now)
+            self.ignore_knock(knock)
+            return
+        self._incoming.append(Incoming(self, knock, check))
+
+    def _is_full(self) -> bool:
+        config = self._config
+        return (
+            len(self._entries) + len(self._knocks) >= config.max_connections
+            or self._half_open + len(self._knocks) >= config.max_half_open
+        )
+
+    def _deadlines_of_knocks(self) -> float:
+        earliest = inf
+        for knock in self._knocks.values():
+            earliest = min(earliest, knock.arrived + _KNOCK_LIFETIME)
+        return earliest
+
+    def accept_knock(
+        self, knock: Knock, check: TokenCheck, config: Configuration, now: float
+    ) -> Connection:
+        """Make the connection that ``Incoming.accept`` asked for."""
+        self._knocks.pop(knock.destination_cid, None)
+        source_cid = self._config.connection_ids.generate()
+        retried = check.kind == TOKEN_RETRY
+        connection = Connection(
+            config,
+            False,
+            make_handshake(config, False),
+            int(knock.local),
+            knock.local_ip,
+            knock.remote,
+            source_cid,
+            knock.source_cid,
+            check.original_dcid if retried else knock.destination_cid,
+            knock.destination_cid if retried else None,
+            self._config.token_keys.reset_token(source_cid),
+            check.valid,
+            now,
+        )
+        connection.set_new_token(
+            make_new_token(self._config.token_keys, knock.remote, self._config.wall_clock())
+        )
+        self.counters.connections_accepted += 1
+        entry = self._register(connection, source_cid, knock.destination_cid, now)
+        for datagram in knock.datagrams:
+            connection.receive(datagram, 0, len(datagram.data), now)
+        connection.end_of_batch(now)
+        self._after(entry, now)
+        return connection
+
+    def retry_knock(self, knock: Knock) -> None:
+        """Send the Retry that ``Incoming.retry`` asked for."""
+        self._knocks.pop(knock.destination_cid, None)
+        self.counters.retries += 1
+        source_cid = self._config.connection_ids.generate()
+        token = make_retry_token(
+            self._config.token_keys,
+            knock.remote,
+            knock.destination_cid,
+            source_cid,
+            self._config.wall_clock(),
+        )
+        self._replies.retry(knock, source_cid, token)
+
+    def refuse_knock(self, knock: Knock) -> None:
+        """Send the refusal that ``Incoming.refuse`` asked for."""
+        self._knocks.pop(knock.destination_cid, None)
+        self.counters.connections_refused += 1
+        self._replies.close(knock, CONNECTION_REFUSED, b"", knock.arrived)
+
+    def ignore_knock(self, knock: Knock) -> None:
+        """Forget a client at the door."""
+        self._knocks.pop(knock.destination_cid, None)
+
+    # -- datagrams out
+
+    def transmit(self, now: float) -> Burst | None:
+        """The next burst of all: own replies first, then the ready connections in turn."""
+        reply = self._replies.next()
+        if reply is not None:
+            return reply
+        ready = self._ready
+        while ready:
+            entry = ready[0]
+            burst: Burst | None = None
+            if int(entry.connection.state.path.active.local) not in self._blocked:
+                burst = entry.connection.transmit(now)
+            ready.popleft()
+            if burst is not None:
+                ready.append(entry)
+                return burst
+            entry.ready = False
+            self._after_transmit(entry, now)
+        return None
+
+    def on_local(self, local: int, what: LocalChange, now: float) -> None:
+        """A socket or interface of the driver changed. A blocked one holds up only the
+        connections that use it."""
+        if what.kind == BLOCKED or what.kind == REMOVED:
+            self._blocked[local] = True
+        elif what.kind == WRITABLE:
+            self._blocked.pop(local, None)
+            for entry in self._entries.values():
+                if entry.connection.state.path.active.local == local:
+                    self._make_ready(entry)
+        elif what.kind == SEND_FAILED:
+            for entry in list(self._entries.values()):
+                connection = entry.connection
+                if (
+                    what.failure == "refused"
+                    and connection.state.path.active.local == local
+                    and (what.remote is None or what.remote == connection.remote)
+                ):
+                    connection.on_refused("the system reports connection refused", now)
+                    self._after(entry, now)
+
+    # -- time
+
+    def deadline(self) -> float:
+        """When :meth:`on_timeout` is due, over all connections; inf for never."""
+        return self._deadlines.earliest()
+
+    def on_timeout(self, now: float) -> None:
+        """Act on every timer that is due."""
+        for key in self._deadlines.due(now):
+            if key == 0:
+                self._expire_knocks(now)
+                continue
+            entry = self._entries.get(key)
+            if entry is not None:
+                entry.connection.on_timeout(now)
+                self._after(entry, now)
+
+    def _expire_knocks(self, now: float) -> None:
+        expired = [
+            knock for knock in self._knocks.values() if knock.arrived + _KNOCK_LIFETIME <= now
+        ]
+        for knock in expired:
+            if not knock.ready:
+                del self._knocks[knock.destination_cid]
+        live = inf
+        for knock in self._knocks.values():
+            if not knock.ready:
+                live = min(live, knock.arrived + _KNOCK_LIFETIME)
+        self._deadlines.set(0, live)
+
+    # -- tables
+
+    def _register(
+        self, connection: Connection, source_cid: bytes, first_cid: bytes, now: float
+    ) -> _Entry:
+        entry = _Entry(self._next_key, connection, first_cid)
+        self._next_key += 1
+        self._entries[entry.key] = entry
+        self._by_connection[connection] = entry
+        self._half_open += 1
+        entry.cids.append(source_cid)
+        self._by_cid[source_cid] = entry
+        if first_cid:
+            self._by_cid[first_cid] = entry
+        self._make_ready(entry)
+        self._deadlines.set(entry.key, connection.deadline(now))
+        return entry
+
+    def _make_ready(self, entry: _Entry) -> None:
+        if not entry.ready:
+            entry.ready = True
+            self._ready.append(entry)
+
+    def _report(self, entry: _Entry) -> None:
+        if not entry.reported:
+            entry.reported = True
+            self._eventful.append(entry.connection)
+
+    def _after(self, entry: _Entry, now: float) -> None:
+        """Something happened to a connection: bring the tables up to date."""
+        connection = entry.connection
+        for cid in connection.take_retired_cids():
+            entry.cids.remove(cid)
+            self._by_cid.pop(cid, None)
+        for token in connection.take_removed_reset_tokens():
+            self._reset_tokens.discard(token, entry.key)
+            entry.tokens.remove(token)
+        for token in connection.take_added_reset_tokens():
+            self._reset_tokens.add(token, entry.key)
+            entry.tokens.append(token)
+        if entry.half_open and connection.handshake_complete:
+            entry.half_open = False
+            self._half_open -= 1
+        wanted = connection.wants_connection_ids()
+        while wanted > 0:
+            wanted -= 1
+            cid = self._config.connection_ids.generate()
+            entry.cids.append(cid)
+            self._by_cid[cid] = entry
+            connection.issue_connection_id(cid, self._config.token_keys.reset_token(cid))
+        if entry.first_cid and connection.handshake_confirmed:
+            # RFC 9000 7.2: the client uses our ID from its second flight on.
+            self._by_cid.pop(entry.first_cid, None)
+            entry.first_cid = b""
+        if connection.has_events():
+            self._report(entry)
+        if connection.closed:
+            self._forget(entry)
+            return
+        self._make_ready(entry)
+
+    def _after_transmit(self, entry: _Entry, now: float) -> None:
+        connection = entry.connection
+        if connection.has_events():
+            self._report(entry)
+        if connection.closed:
+            self._forget(entry)
+            return
+        self._deadlines.set(entry.key, connection.deadline(now))
+
+    def _forget(self, entry: _Entry) -> None:
+        if entry.key not in self._entries:
+            return
+        del self._entries[entry.key]
+        del self._by_connection[entry.connection]
+        for cid in entry.cids:
+            self._by_cid.pop(cid, None)
+        if entry.first_cid:
+            self._by_cid.pop(entry.first_cid, None)
+        for token in entry.tokens:
+            self._reset_tokens.discard(token, entry.key)
+        if entry.half_open:
+            self._half_open -= 1
+        self._deadlines.remove(entry.key)
+        self.counters.connections_closed += 1
