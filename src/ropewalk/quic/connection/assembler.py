@@ -65,6 +65,8 @@ class Assembler:
         self._views = [self._view]
         self._ack_only_run: i64 = 0
         self._next_skip: i64 = 64
+        #: the packet being filled must make a datagram of at least 1,200 bytes (8.2)
+        self._expand = False
 
     def transmit(self, now: float) -> Burst | None:
         """The next burst, or None. Sets ``state.pacing_deadline`` when the pacer holds it back."""
@@ -189,6 +191,7 @@ class Assembler:
         space = path.space
         writer = self._writer
         writer.truncate(0)
+        self._expand = False
         self._skip_now_and_then(space)
         slot = space.reserve()
         number_length = packet_number_length(slot.packet_number, space.largest_acked)
@@ -211,6 +214,8 @@ class Assembler:
                 elicits = self._ping_after_acks(writer, slot)
         else:
             self._ack_only_run = 0
+        if self._expand:
+            write_padding(writer, MINIMUM_DATAGRAM_SIZE - route.datagram_size + room - len(writer))
         if state.probes > 0 and elicits:
             state.probes -= 1
         self._seal(keys, path, route, slot, number_length, destination, elicits, now)
@@ -319,6 +324,7 @@ class Assembler:
         responses = path.responses
         while responses and room - len(writer) >= _CONTROL_FRAME and responses[0].route is route:
             write_path_response(writer, responses.pop(0).data)
+            self._expand = True
         retirements = path.peer_ids.retirements
         while retirements and room - len(writer) >= _CONTROL_FRAME:
             sequence = retirements.pop(0)

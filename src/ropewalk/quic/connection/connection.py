@@ -157,6 +157,11 @@ class Connection:
         return self._state.path.active.remote
 
     @property
+    def local(self) -> int:
+        """The driver's number of the socket that the active route uses."""
+        return int(self._state.path.active.local)
+
+    @property
     def closed(self) -> bool:
         """Nothing is left of the connection."""
         return self._state.life == CLOSED

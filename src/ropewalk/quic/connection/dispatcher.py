@@ -218,6 +218,8 @@ class Dispatcher:
             state.peer_validated_address = True
         elif level == ONE_RTT and state.keys is not None:
             state.keys.on_acked(ack.largest, now, state.path.path_id)
+            # RFC 9001 6.5: old keys serve for three PTO after an update.
+            state.keys.set_previous_lifetime(3 * state.probe_timeout())
             if state.is_client and not state.handshake_confirmed and state.handshake_complete:
                 # RFC 9001 4.1.2: an acknowledged 1-RTT packet confirms the handshake, too.
                 self._handshaking.confirm(now)

@@ -247,6 +247,7 @@ class Handshaking:
         route = state.path.active
         if parameters.max_udp_payload_size < route.datagram_size:
             route.datagram_size = max(1200, parameters.max_udp_payload_size)
+            route.recovery.set_max_datagram_size(route.datagram_size)
         if parameters.stateless_reset_token is not None:
             state.path.peer_ids.set_first_token(parameters.stateless_reset_token)
 

@@ -18,7 +18,7 @@ from ropewalk.quic.connection.state import (
     ConnectionState,
     Undecryptable,
 )
-from ropewalk.quic.path.route import Route
+from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.protection.key_update import OneRttKeys
 from ropewalk.quic.protection.unmask import ShortHeaderBatch, unmask_long
 from ropewalk.quic.recovery.received import ReceivedPackets
@@ -108,6 +108,8 @@ class Receiver:
         if state.handshake_level is not None:
             state.handshake_level.space.received.end_of_batch(now)
         state.path.space.received.end_of_batch(now)
+        rtt = state.path.active.recovery.rtt
+        state.streams.tune_windows(rtt.smoothed if rtt.has_sample else 0.0, now)
 
     def _process_recovered(self, now: float) -> None:
         state = self._state
@@ -188,6 +190,8 @@ class Receiver:
                 counters.duplicates += 1
                 continue
             opened += 1
+            if route is not state.path.active:
+                self._routing.adopt(route)
             if observer is not None:
                 observer.packet_received(
                     now, ONE_RTT, path_id, packet_number, len(payload) + 16, payload
@@ -207,7 +211,6 @@ class Receiver:
             if keys.updated:
                 keys.updated = False
                 counters.key_updates += 1
-                keys.set_previous_lifetime(3 * state.probe_timeout())
 
     def _count_failure(self, keys: OneRttKeys, now: float) -> None:
         self._state.counters.failed_openings += 1
@@ -260,16 +263,27 @@ class Receiver:
                 if not self._handshaking.on_retry(header, data[position:stop], now):
                     self._drop("unexpected retry", stop - position, now)
                 return
-            self._open_long(data, position, header, ecn, route, now)
+            self._open_long(data, position, header, stop - start, ecn, route, now)
             position = header.end
 
     def _open_long(
-        self, data: bytes, start: i64, header: LongHeader, ecn: i64, route: Route, now: float
+        self,
+        data: bytes,
+        start: i64,
+        header: LongHeader,
+        datagram_size: i64,
+        ecn: i64,
+        route: Route,
+        now: float,
     ) -> None:
         state = self._state
         size = header.end - start
         level: Level | None = None
         if header.packet_type == PACKET_INITIAL:
+            if not state.is_client and datagram_size < MINIMUM_DATAGRAM_SIZE:
+                # 14.1: a client pads every datagram that carries an Initial packet.
+                self._drop("Initial in a small datagram", size, now)
+                return
             level = state.initial
         elif header.packet_type == PACKET_HANDSHAKE:
             level = state.handshake_level

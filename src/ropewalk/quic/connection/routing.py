@@ -8,7 +8,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.state import ConnectionState
-from ropewalk.quic.path.route import Route
+from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.recovery.congestion.registry import make_controller
 from ropewalk.quic.recovery.route_recovery import RouteRecovery
 from ropewalk.quic.types.datagrams import Datagrams
@@ -35,11 +35,35 @@ class Routing:
             # 9: no migration before the handshake is confirmed; a server never moves.
             if state.is_client or not state.handshake_confirmed:
                 return None
-            route = self._candidate(datagrams)
+            # Joins the path only once one of its packets proves authentic, see `adopt`.
+            route = Route(
+                datagrams.local,
+                datagrams.local_ip,
+                datagrams.remote,
+                path.active.recovery,
+                MINIMUM_DATAGRAM_SIZE,
+                validated=False,
+            )
         elif not route.local_ip:
             route.local_ip = datagrams.local_ip
         route.bytes_received += size
         return route
+
+    def adopt(self, route: Route) -> None:
+        """An authentic packet came on a route that the path does not know yet."""
+        state = self._state
+        path = state.path
+        if route is path.active or route in path.candidates:
+            return
+        if route.remote.ip != path.active.remote.ip:
+            # 9.4: another host may be another network. After a mere change of port, most
+            # likely a NAT's doing, what was measured still holds and is shared.
+            size = MINIMUM_DATAGRAM_SIZE
+            controller = make_controller(state.config.congestion, size, state.group)
+            route.recovery = RouteRecovery(controller, size, state.config.initial_rtt)
+        displaced = path.add_candidate(route)
+        if displaced is not None:
+            self._leave(displaced)
 
     def on_non_probing(self, route: Route, now: float) -> None:
         """The peer's newest non-probing packet came on ``route``: it has moved there (9.3)."""
@@ -85,28 +109,12 @@ class Routing:
             path.candidates.remove(route)
             self._leave(route)
 
-    def _candidate(self, datagrams: Datagrams) -> Route:
-        state = self._state
-        controller = make_controller(state.config.congestion, 1200, state.group)
-        recovery = RouteRecovery(controller, 1200, state.config.initial_rtt)
-        route = Route(
-            datagrams.local, datagrams.local_ip, datagrams.remote, recovery, 1200, validated=False
-        )
-        displaced = state.path.add_candidate(route)
-        if displaced is not None:
-            self._leave(displaced)
-        return route
-
     def _switch(self, route: Route) -> None:
         state = self._state
         path = state.path
         former = path.activate(route)
         route.datagram_size = former.datagram_size
-        if former.remote.ip == route.remote.ip:
-            # 9.4: a change of port alone is most likely a NAT; what was measured still holds.
-            self._leave(route)
-            route.recovery = former.recovery
-        else:
+        if route.recovery is not former.recovery:
             route.recovery.set_max_datagram_size(former.datagram_size)
             self._leave(former)
         # 9.5: another connection ID on another route, where the peer gave us one.
@@ -114,6 +122,6 @@ class Routing:
         state.events.append(PathMigrated(int(path.path_id), route.remote))
 
     def _leave(self, route: Route) -> None:
-        group = route.recovery.controller.group
-        if group is not None:
-            group.leave(route.recovery.controller)
+        controller = route.recovery.controller
+        if route.recovery is not self._state.path.active.recovery and controller.group is not None:
+            controller.group.leave(controller)

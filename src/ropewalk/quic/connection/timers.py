@@ -37,11 +37,8 @@ class Timers:
         earliest = self._lifecycle.deadline()
         if state.life != ACTIVE:
             return earliest
-        earliest = min(earliest, state.pacing_deadline, state.path.space.received.ack_deadline)
-        if state.initial is not None:
-            earliest = min(earliest, state.initial.space.received.ack_deadline)
-        if state.handshake_level is not None:
-            earliest = min(earliest, state.handshake_level.space.received.ack_deadline)
+        if not self._at_amplification_limit():
+            earliest = min(earliest, state.pacing_deadline, self._ack_deadline())
         earliest = min(earliest, self._loss_deadline(now), self._keep_alive())
         if state.path.candidates:
             earliest = min(earliest, self._routing.deadline())
@@ -67,6 +64,23 @@ class Timers:
         if self._loss_deadline(now) <= now:
             self._on_loss_timer(now)
 
+    def _ack_deadline(self) -> float:
+        state = self._state
+        earliest = inf
+        if state.keys is not None:
+            earliest = state.path.space.received.ack_deadline
+        if state.initial is not None:
+            earliest = min(earliest, state.initial.space.received.ack_deadline)
+        level = state.handshake_level
+        if level is not None and level.send is not None:
+            earliest = min(earliest, level.space.received.ack_deadline)
+        return earliest
+
+    def _at_amplification_limit(self) -> bool:
+        """Nothing can be sent until the peer is heard again (RFC 9000 8.1)."""
+        route = self._state.path.active
+        return not route.validated and route.amplification_room() < route.datagram_size
+
     def _keep_alive(self) -> float:
         state = self._state
         if state.config.keep_alive <= 0 or not state.handshake_confirmed or state.ping_pending:
@@ -86,7 +100,7 @@ class Timers:
             state.handshake_confirmed,
             state.handshake_level is not None and state.handshake_level.send is not None,
             state.peer_validated_address,
-            not route.validated and route.amplification_room() < route.datagram_size,
+            self._at_amplification_limit(),
             state.peer_max_ack_delay,
         )
 
@@ -103,7 +117,7 @@ class Timers:
             state.handshake_confirmed,
             state.handshake_level is not None and state.handshake_level.send is not None,
             state.peer_validated_address,
-            not route.validated and route.amplification_room() < route.datagram_size,
+            self._at_amplification_limit(),
             state.peer_max_ack_delay,
         )
         if action.lost_in is not None:

@@ -42,6 +42,8 @@ _SMALLEST_INITIAL: Final = 1200
 _SHORTEST_FIRST_CID: Final = 8
 #: How long a half-received ClientHello is kept, in seconds.
 _KNOCK_LIFETIME: Final = 5.0
+#: While its socket is blocked, a connection is not woken more often than this, in seconds.
+_BLOCKED_PAUSE: Final = 0.01
 
 
 @final
@@ -66,7 +68,8 @@ class _Entry:
     def __init__(self, key: int, connection: Connection, first_cid: bytes) -> None:
         self.key = key
         self.connection = connection
-        #: the client-chosen ID of its first packets, b"" once it no longer counts
+        #: the client-chosen ID of its first packets. It stays in the table for the
+        #: connection's life, so that a late copy of them does not knock again.
         self.first_cid = first_cid
         self.cids: list[bytes] = []
         self.tokens: list[bytes] = []
@@ -404,15 +407,18 @@ class Endpoint:
         ready = self._ready
         while ready:
             entry = ready[0]
-            burst: Burst | None = None
-            if int(entry.connection.state.path.active.local) not in self._blocked:
-                burst = entry.connection.transmit(now)
             ready.popleft()
+            if int(entry.connection.local) in self._blocked:
+                entry.ready = False
+                # Its timers run on, but what they want to send has to wait.
+                self._after_transmit(entry, now, now + _BLOCKED_PAUSE)
+                continue
+            burst = entry.connection.transmit(now)
             if burst is not None:
                 ready.append(entry)
                 return burst
             entry.ready = False
-            self._after_transmit(entry, now)
+            self._after_transmit(entry, now, now)
         return None
 
     def on_local(self, local: int, what: LocalChange, now: float) -> None:
@@ -423,14 +429,14 @@ class Endpoint:
         elif what.kind == WRITABLE:
             self._blocked.pop(local, None)
             for entry in self._entries.values():
-                if entry.connection.state.path.active.local == local:
+                if entry.connection.local == local:
                     self._make_ready(entry)
         elif what.kind == SEND_FAILED:
             for entry in list(self._entries.values()):
                 connection = entry.connection
                 if (
                     what.failure == "refused"
-                    and connection.state.path.active.local == local
+                    and connection.local == local
                     and (what.remote is None or what.remote == connection.remote)
                 ):
                     connection.on_refused("the system reports connection refused", now)
@@ -516,10 +522,6 @@ class Endpoint:
             entry.cids.append(cid)
             self._by_cid[cid] = entry
             connection.issue_connection_id(cid, self._config.token_keys.reset_token(cid))
-        if entry.first_cid and connection.handshake_confirmed:
-            # RFC 9000 7.2: the client uses our ID from its second flight on.
-            self._by_cid.pop(entry.first_cid, None)
-            entry.first_cid = b""
         if connection.has_events():
             self._report(entry)
         if connection.closed:
@@ -527,14 +529,14 @@ class Endpoint:
             return
         self._make_ready(entry)
 
-    def _after_transmit(self, entry: _Entry, now: float) -> None:
+    def _after_transmit(self, entry: _Entry, now: float, not_before: float) -> None:
         connection = entry.connection
         if connection.has_events():
             self._report(entry)
         if connection.closed:
             self._forget(entry)
             return
-        self._deadlines.set(entry.key, connection.deadline(now))
+        self._deadlines.set(entry.key, max(connection.deadline(now), not_before))
 
     def _forget(self, entry: _Entry) -> None:
         if entry.key not in self._entries:
