@@ -37,6 +37,7 @@ from ropewalk.quic.wire.frame_types import (
     PING,
     RESET_STREAM,
     STOP_SENDING,
+    STREAM,
     STREAMS_BLOCKED_BIDI,
     STREAMS_BLOCKED_UNI,
     allowed_in,
@@ -64,7 +65,6 @@ from ropewalk.quic.wire.frames import (
 from ropewalk.quic.wire.reader import Reader, Truncated
 
 _STREAM_MASK: Final = 0xF8
-_STREAM_BITS: Final = 0x08
 _ABSURD_DELAY: Final = 0x1000000
 
 
@@ -104,7 +104,7 @@ class Dispatcher:
         try:
             while reader.position < reader.end:
                 frame_type = payload[reader.position]
-                if frame_type & _STREAM_MASK == _STREAM_BITS and level == ONE_RTT:
+                if frame_type & _STREAM_MASK == STREAM and level == ONE_RTT:
                     reader.position += 1
                     stream_id = reader.varint()
                     offset: i64 = 0
@@ -132,6 +132,11 @@ class Dispatcher:
             raise TransportError(
                 FRAME_ENCODING_ERROR, "the frame is longer than its packet", int(frame_type)
             ) from None
+        except TransportError as error:
+            if error.frame_type == STREAM:
+                # The owner of streams does not see the flags that are part of the type.
+                error.frame_type = int(frame_type)
+            raise
         return ack_eliciting
 
     def carries_close(self, payload: bytes) -> bool:
