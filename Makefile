@@ -34,6 +34,7 @@ lint: .venv/.built .venv/.group-lint
 	.venv/bin/mypy --strict
 	.venv/bin/python tools/shift_lint.py src/ropewalk/quic src/ropewalk/http3
 	PYTHONPATH=src .venv/bin/lint-imports --no-cache
+	PYTHONPATH=src .venv/bin/lint-imports --no-cache --config tools/circles.toml
 
 interop: .venv/.built .venv/.group-interop
 	.venv/bin/python interop/run.py

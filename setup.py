@@ -163,7 +163,7 @@ class BuildPython(build_py):
 
 REASON = why_not_compiled()
 if REASON:
-    print(f"ropewalk: building interpreted, about a quarter of the speed: {REASON}")
+    print(f"ropewalk: building interpreted, which is several times slower: {REASON}")
 
 #: Commands that ask for metadata only; the core need not be translated for them.
 ASKED_ONLY = {"dist_info", "egg_info", "sdist", "clean"} & set(sys.argv)

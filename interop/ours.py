@@ -60,10 +60,15 @@ async def confirmed(connection: ropewalk.Connection) -> bool:
     return False
 
 
-def update_keys(connection: ropewalk.Connection) -> None:
-    """Start a key update; the next packet carries the new phase."""
-    if not connection.core.update_keys(anyio.current_time()):
-        say(failure="a key update was refused")
+async def update_keys(connection: ropewalk.Connection) -> None:
+    """Start a key update as soon as one is allowed: a packet of the present phase must have
+    been acknowledged (RFC 9001 6.1)."""
+    for _ in range(100):
+        if connection.core.update_keys(anyio.current_time()):
+            break
+        connection.core.ping(anyio.current_time())
+        connection.kick()
+        await anyio.sleep(0.01)
     connection.kick()
 
 
@@ -92,7 +97,7 @@ async def raw_client(arguments: argparse.Namespace) -> None:
     ) as connection:
         say(confirmed=await confirmed(connection), **facts(connection))
         if arguments.key_update:
-            update_keys(connection)
+            await update_keys(connection)
         if arguments.download:
             stream = await connection.open_stream()
             await stream.send(b"GET %d\n" % arguments.download)
@@ -128,7 +133,7 @@ async def raw_handler(arguments: argparse.Namespace, connection: ropewalk.Connec
     """Answer requests until the client closes."""
     say(confirmed=await confirmed(connection), **facts(connection))
     if arguments.key_update:
-        update_keys(connection)
+        await update_keys(connection)
     async for stream in connection:
         await raw_answer(stream)
     say(**facts(connection))
@@ -163,7 +168,7 @@ async def h3_client(arguments: argparse.Namespace) -> None:
     ) as connection:
         say(confirmed=await confirmed(connection), **facts(connection))
         if arguments.key_update:
-            update_keys(connection)
+            await update_keys(connection)
         control = await connection.open_stream(bidirectional=False)
         await control.send(bytes([CONTROL_STREAM]) + Settings([]).encode())
         with anyio.fail_after(10):
@@ -182,7 +187,7 @@ async def h3_handler(arguments: argparse.Namespace, connection: ropewalk.Connect
     """Take the client's streams, answer its requests, wait for its close."""
     say(confirmed=await confirmed(connection), **facts(connection))
     if arguments.key_update:
-        update_keys(connection)
+        await update_keys(connection)
     control = await connection.open_stream(bidirectional=False)
     await control.send(bytes([CONTROL_STREAM]) + Settings([]).encode())
     async with anyio.create_task_group() as tasks:
@@ -217,13 +222,13 @@ async def serve(
             await handler(arguments, connection)
         except (ropewalk.Error, H3Error, anyio.ClosedResourceError, ExceptionGroup) as error:
             failure = repr(error)
-        error = connection.error
+        why = connection.error
         say(
             ended=True,
             failure=failure,
-            error=None if error is None else str(error),
-            close_code=error.code if isinstance(error, ropewalk.ApplicationError) else None,
-            from_peer=isinstance(error, ropewalk.ApplicationError) and error.from_peer,
+            error=None if why is None else str(why),
+            close_code=why.code if isinstance(why, ropewalk.ApplicationError) else None,
+            from_peer=isinstance(why, ropewalk.ApplicationError) and why.from_peer,
         )
         over.set()
 

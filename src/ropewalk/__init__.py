@@ -6,9 +6,10 @@ nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+__version__ = "0.1.0"
 
-__version__: Final = "0.1.0"
+# Type checkers know the name; importing it from typing would be most of this module's cost.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from ropewalk.quic.types.address import Address
@@ -39,13 +40,22 @@ if TYPE_CHECKING:
         Unsupported,
         VersionMismatch,
     )
-    from ropewalk.runtime import Connection, Stream, connect, serve
+    from ropewalk.runtime import (
+        Connection,
+        ReceiveStream,
+        SendStream,
+        Server,
+        Settings,
+        Stream,
+        connect,
+        serve,
+    )
 
 _CONFIGURATION = "ropewalk.quic.types.configuration"
 _ERRORS = "ropewalk.quic.types.errors"
 _RUNTIME = "ropewalk.runtime"
 
-_HOME: Final = {
+_HOME = {
     "Address": "ropewalk.quic.types.address",
     "ApplicationError": _ERRORS,
     "Configuration": _CONFIGURATION,
@@ -61,6 +71,10 @@ _HOME: Final = {
     "NoVerification": _CONFIGURATION,
     "PinnedKey": _CONFIGURATION,
     "PrivateCa": _CONFIGURATION,
+    "ReceiveStream": _RUNTIME,
+    "SendStream": _RUNTIME,
+    "Server": _RUNTIME,
+    "Settings": _RUNTIME,
     "StatelessReset": _ERRORS,
     "StopSending": _ERRORS,
     "Stream": _RUNTIME,
@@ -92,6 +106,10 @@ __all__ = [
     "NoVerification",
     "PinnedKey",
     "PrivateCa",
+    "ReceiveStream",
+    "SendStream",
+    "Server",
+    "Settings",
     "StatelessReset",
     "StopSending",
     "Stream",

@@ -61,10 +61,14 @@ class Pair:
             entropy=entropy, wall_clock=self.wall_clock, alpn=("test",), server_name="localhost"
         )
         self.client_config = replace(
-            base, verification=NoVerification(), **(client or {})  # type: ignore[arg-type]
+            base,
+            verification=NoVerification(),
+            **(client or {}),  # type: ignore[arg-type]
         )
         self.server_config = replace(
-            base, credentials=CREDENTIALS, **(server or {})  # type: ignore[arg-type]
+            base,
+            credentials=CREDENTIALS,
+            **(server or {}),  # type: ignore[arg-type]
         )
         shared = EndpointConfiguration(
             entropy=entropy,
@@ -162,9 +166,7 @@ class Pair:
 
     def deliver_to_client(self, data: bytes) -> None:
         """Hand one datagram to the client at once."""
-        self.client_endpoint.receive(
-            Datagrams(data, len(data), 0, CLIENT.ip, SERVER), self.now
-        )
+        self.client_endpoint.receive(Datagrams(data, len(data), 0, CLIENT.ip, SERVER), self.now)
 
     def inject(self, to_server: bool, payload: bytes, level: int = ONE_RTT) -> None:
         """Deliver an authentic packet with any payload, as if the other side had sent it."""

@@ -165,9 +165,7 @@ def test_retirements_forced_upon_us_are_bounded() -> None:
 
 def test_another_connection_of_the_same_endpoint_is_untouched() -> None:
     pair = Pair().connect()
-    other = pair.client_endpoint.open(
-        pair.client_config, pair.client.remote, 0, pair.now
-    )
+    other = pair.client_endpoint.open(pair.client_config, pair.client.remote, 0, pair.now)
     for _ in range(20):
         pair.drive(0.02)
     assert other.handshake_confirmed

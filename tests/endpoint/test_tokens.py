@@ -156,6 +156,12 @@ def test_keys_of_ones_own_may_be_injected() -> None:
     assert (found.valid, found.original_dcid, found.retry_source_cid) == (True, b"abc", b"de")
 
 
+def test_an_empty_or_overlong_token_is_not_even_tried() -> None:
+    assert check_token(OpenKeys(), b"", CLIENT, NOW, 10.0, 3600.0).kind == TOKEN_UNKNOWN
+    assert check_token(OpenKeys(), bytes(513), CLIENT, NOW, 10.0, 3600.0).kind == TOKEN_UNKNOWN
+    assert keys().open(0, b"", b"") is None
+
+
 def test_the_kinds_and_the_associated_data_are_separate() -> None:
     maker = keys()
     token = maker.seal(0, b"plaintext", b"associated")

@@ -67,13 +67,17 @@ async def test_an_unknown_name_says_what_why_and_what_to_do(
     )
 
 
-@pytest.mark.parametrize("host", ["", "a" * 70 + ".example", "..", "nul\0host"])
+@pytest.mark.parametrize("host", ["", "a" * 70 + ".example", "..", "nul\0host", "ü" * 70, "\ud800"])
 async def test_what_is_no_name_is_a_configuration_error(host: str) -> None:
     with anyio.fail_after(BOUND), pytest.raises(ConfigurationError):
         await SystemResolver().resolve(host, 443)
 
 
-@pytest.mark.parametrize("port", [0, -1, 65536])
+async def test_port_0_passes_for_who_will_listen() -> None:
+    assert await SystemResolver().resolve("127.0.0.1", 0) == (Address("127.0.0.1", 0),)
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
 async def test_a_port_out_of_range_is_a_configuration_error(port: int) -> None:
     with pytest.raises(ConfigurationError, match="ports run from 1 to 65535"):
         await SystemResolver().resolve("localhost", port)

@@ -166,6 +166,36 @@ async def test_a_blocked_burst_goes_on_where_it_stopped(
 
 
 @linux_only
+@pytest.mark.parametrize(("count", "size", "calls"), [(150, 1200, 3), (200, 40, 4)])
+async def test_no_call_carries_more_than_the_system_takes(
+    track: Track, monkeypatch: pytest.MonkeyPatch, count: int, size: int, calls: int
+) -> None:
+    """64 datagrams, and 65,487 bytes; a call beyond that would be refused and sent singly."""
+    server, client = pair(track, "127.0.0.1")
+    made: list[int] = []
+    real = client._call
+
+    def call(data: bytes, messages: list[tuple[int, int, bytes]], target: object) -> int:
+        made.append(len(data))
+        return real(data, messages, target)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(client, "_call", call)
+    assert client.send(burst(numbered(count, size), size, server.address()))
+    assert len(made) == calls
+    assert client.gso
+
+
+@linux_only
+async def test_a_refused_segmented_send_that_blocks_at_once_is_held(
+    track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, client = pair(track, "127.0.0.1")
+    refuse_segments(client, errno.EIO, monkeypatch)
+    block_after(client, 0, monkeypatch)
+    assert client.send(burst(numbered(10, 1200), 1200, server.address())) is False
+
+
+@linux_only
 async def test_a_refused_segmented_send_that_then_blocks_loses_nothing(
     track: Track, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,6 +43,12 @@ def test_a_port_out_of_range_is_a_configuration_error(port: int) -> None:
         UdpCarrier.bind("127.0.0.1", port)
 
 
+@pytest.mark.parametrize("port", [0, 65536])
+def test_nobody_can_be_reached_at_a_port_that_is_none(port: int) -> None:
+    with pytest.raises(ConfigurationError, match="ports run from 1 to 65535"):
+        UdpCarrier.connect(Address("127.0.0.1", port))
+
+
 def test_a_source_of_the_other_family_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="one is IPv4, the other IPv6"):
         UdpCarrier.connect(Address("127.0.0.1", 9), source=Address("::1", 0))

@@ -235,6 +235,15 @@ def test_unmasking_a_long_header_takes_any_bytes(data: bytes, offset: int, end: 
         assert len(found[0]) == offset + found[2]
 
 
+def test_a_long_header_packet_needs_sixteen_bytes_behind_the_longest_packet_number() -> None:
+    protection = protection_of(AES_128_GCM)
+    data = bytes(100)
+    assert unmask_long(data, 0, 30, 30 + 4 + 15, protection) is None
+    assert unmask_long(data, 0, 30, 30 + 4 + 16, protection) is not None
+    assert unmask_long(data, 0, 80, 100, protection) is not None
+    assert unmask_long(data, 0, 81, 101, protection) is None
+
+
 def test_a_retry_with_any_other_byte_or_connection_id_is_not_authentic() -> None:
     packet = bytes.fromhex(
         "ff000000010008f067a5502a4262b5746f6b656e04a265ba2eff4d829058fb3f0f2496ba"

@@ -107,6 +107,16 @@ def test_updates_begun_by_both_at_once_count_as_one() -> None:
     exchange(one, other)
 
 
+def test_an_update_by_the_peer_meets_one_begun_here_before_anything_was_sent() -> None:
+    one, other = pair()
+    exchange(one, other)
+    assert one.keys.initiate(0.0, True)
+    assert other.keys.initiate(0.0, True)
+    assert other.open(one.seal())
+    assert other.keys.generation == 1
+    assert one.open(other.seal())
+
+
 def test_update_waits_for_confirmation_and_for_an_acknowledgment() -> None:
     one, other = pair()
     assert not one.keys.initiate(0.0, True)
@@ -120,7 +130,13 @@ def test_the_next_update_waits_three_pto_after_the_last_was_acknowledged() -> No
     one, other = pair()
     exchange(one, other)
     assert one.keys.initiate(0.0, True)
-    exchange(one, other, now=5.0)
+    fresh = one.seal()
+    assert other.open(fresh, now=1.0)
+    assert one.open(other.seal(), now=2.0)
+    assert one.open(other.seal(), now=5.0)
+    one.keys.on_acked(fresh[1], 5.0)
+    assert one.open(other.seal(), now=6.0)
+    one.keys.on_acked(fresh[1], 6.0)  # only the first acknowledgment counts
     assert not one.keys.initiate(5.0 + THREE_PTO - 0.001, True)
     assert one.keys.initiate(5.0 + THREE_PTO, True)
 
@@ -212,6 +228,33 @@ def test_new_keys_on_a_lower_number_than_late_old_packets_are_a_key_update_error
     refused(other, one.seal())
 
 
+def test_new_keys_on_a_lower_number_than_the_last_before_are_a_key_update_error() -> None:
+    one, other = pair()
+    exchange(one, other)
+    low = one.next_number[0]
+    one.next_number[0] = low + 5
+    assert other.open(one.seal())
+    assert one.keys.initiate(0.0, True)
+    one.next_number[0] = low + 10
+    assert other.open(one.seal())
+    one.next_number[0] = low
+    refused(other, one.seal())
+
+
+def test_a_late_packet_under_old_keys_does_not_acknowledge_new_ones_but_the_next_may() -> None:
+    one, other = pair()
+    exchange(one, other)
+    late = one.seal()
+    assert one.keys.initiate(0.0, True)
+    assert other.open(one.seal())
+    answer = other.seal()
+    assert other.open(late)
+    with pytest.raises(TransportError, match="old ones"):
+        other.keys.on_acked(answer[1], 0.0)
+    assert other.open(one.seal())
+    other.keys.on_acked(answer[1], 0.0)
+
+
 def test_old_keys_do_not_acknowledge_packets_under_new_keys() -> None:
     one, other = pair()
     exchange(one, other)
@@ -281,6 +324,37 @@ def test_packet_numbers_of_paths_are_told_apart() -> None:
     assert other.open(old_on_zero)
     assert other.open(one.seal(path_id=1))
     assert other.keys.generation == 1
+
+
+def test_an_update_seen_on_one_path_leaves_late_packets_of_the_others_to_the_old_keys() -> None:
+    one, other = pair()
+    exchange(one, other)
+    late = one.seal(path_id=0)
+    assert one.keys.initiate(0.0, True)
+    assert other.open(one.seal(path_id=1))
+    assert other.open(late)
+    assert other.open(one.seal(path_id=0))
+
+
+def test_old_keys_may_acknowledge_what_a_path_sent_before_the_update() -> None:
+    one, other = pair()
+    exchange(one, other)
+    before = one.seal(path_id=1)
+    assert one.keys.initiate(0.0, True)
+    assert one.open(other.seal())
+    one.keys.on_acked(before[1], 0.0, 1)
+    after = one.seal(path_id=1)
+    with pytest.raises(TransportError, match="old ones"):
+        one.keys.on_acked(after[1], 0.0, 1)
+
+
+def test_an_acknowledgment_of_the_first_packet_in_the_phase_is_enough() -> None:
+    one, other = pair()
+    first = one.seal()
+    one.seal()
+    assert one.open(other.seal())
+    one.keys.on_acked(first[1], 0.0)
+    assert one.keys.initiate(0.0, True)
 
 
 def test_an_acknowledgment_on_any_path_confirms_the_keys() -> None:

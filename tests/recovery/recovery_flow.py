@@ -312,7 +312,5 @@ def make_flow(
         clock, seed, rate=rate, delay=rtt / 2, queue=rate * rtt if queue is None else queue,
         loss=loss, duplicate=duplicate, jitter=jitter,
     )  # fmt: skip
-    backward = Link(
-        clock, seed + 1, delay=rtt / 2, loss=loss, duplicate=duplicate, jitter=jitter
-    )
+    backward = Link(clock, seed + 1, delay=rtt / 2, loss=loss, duplicate=duplicate, jitter=jitter)
     return clock, Flow(clock, forward, backward, congestion=congestion, chunks=chunks)

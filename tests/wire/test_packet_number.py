@@ -95,3 +95,9 @@ def test_decoding_is_always_a_packet_number_with_those_bytes(
 def test_the_number_after_the_last_one_possible_does_not_wrap() -> None:
     decoded = decode_packet_number(0, 1, MAX_VARINT)
     assert decoded == MAX_VARINT - 0xFF
+
+
+def test_of_two_equally_near_numbers_the_higher_one_is_meant() -> None:
+    # 256 and 512 are both half a window from 384, the number expected next (A.3).
+    assert decode_packet_number(0x00, 1, 383) == 512
+    assert decode_packet_number(0x01, 1, 383) == 257

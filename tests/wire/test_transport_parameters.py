@@ -242,6 +242,7 @@ def test_any_parameters_come_back(parameters: TransportParameters) -> None:
     assert decode_transport_parameters(data, from_client=False) == parameters
 
 
-def test_values_that_do_not_fit_are_refused_on_the_way_out() -> None:
+@pytest.mark.parametrize("value", [-1, MAX_VARINT + 1, 2**64])
+def test_values_that_do_not_fit_are_refused_on_the_way_out(value: int) -> None:
     with pytest.raises(ValueError, match="does not fit"):
-        encode_transport_parameters(TransportParameters(initial_max_data=MAX_VARINT + 1))
+        encode_transport_parameters(TransportParameters(initial_max_data=value))

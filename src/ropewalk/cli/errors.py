@@ -11,6 +11,7 @@ import click
 
 from ropewalk.quic.types.errors import ConfigurationError, Error, Unsupported
 
+
 class Failure(click.ClickException):
     """The call was right, and what it asked for did not succeed."""
 

@@ -20,8 +20,11 @@ class SystemResolver(Resolver):
     """
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """All addresses of a host, each once. Raises ``ConfigurationError`` for none."""
-        if not 0 < port <= 65535:
+        """All addresses of a host, each once. Raises ``ConfigurationError`` for none.
+
+        Port 0 passes: it means any port to who will listen there.
+        """
+        if not 0 <= port <= 65535:
             raise ConfigurationError(f"port {port} does not exist; ports run from 1 to 65535")
         address, _, zone = host.partition("%")
         if not zone:

@@ -90,6 +90,8 @@ def open_connected(remote: Address, source: Address | None) -> socket.socket:
     Raises ``ConfigurationError`` for an unusable address, ``ConnectionLost`` when there is
     no way to the peer.
     """
+    if not 0 < remote.port <= 65535:
+        raise ConfigurationError(f"nobody can listen on {remote}; ports run from 1 to 65535")
     family = family_of(remote.ip)
     if source is not None:
         if family_of(source.ip) != family:
@@ -102,11 +104,11 @@ def open_connected(remote: Address, source: Address | None) -> socket.socket:
         connected = _open(family)
     try:
         connected.connect(socket_address(remote, family))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         connected.close()
-        why = error.strerror if isinstance(error, OSError) else str(error)
         raise ConnectionLost(
-            f"there is no way to {remote}: {why}; check the address and this host's routes"
+            f"there is no way to {remote}: {error.strerror}; "
+            "check the address and this host's routes"
         ) from error
     return connected
 

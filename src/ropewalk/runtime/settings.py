@@ -23,6 +23,7 @@ from ropewalk.quic.types.configuration import (
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.quic.types.extension import FrameExtension
 from ropewalk.quic.types.identity import CredentialStore, ReplayGuard, TicketStore
+from ropewalk.runtime.certificates import with_system_roots
 
 #: A file's path, or its content in PEM.
 Pem = str | os.PathLike[str] | bytes
@@ -86,11 +87,13 @@ def client_configuration(
         verification = PrivateCa(read_pem(ca, "ca"))
     elif pin is not None:
         verification = PinnedKey(_pins(pin))
-    return Configuration(
-        alpn=_names(alpn),
-        server_name=host if server_name is None else server_name,
-        verification=WebPki() if verification is None else verification,
-        **_with_defaults(settings),
+    return with_system_roots(
+        Configuration(
+            alpn=_names(alpn),
+            server_name=host if server_name is None else server_name,
+            verification=WebPki() if verification is None else verification,
+            **_with_defaults(settings),
+        )
     )
 
 

@@ -109,24 +109,31 @@ def _has_handshake_packet(datagram: bytes) -> bool:
 
 @final
 class Deadlines(Oracle):
-    """A timeout that was served is not due again at once: no timer fires twice in the past."""
+    """A timeout that was served is not due again: no timer fires twice in the past.
+
+    One successor at the same instant is in order: when a loss timer finds that a packet is
+    lost, the probe timeout of what remains may have been due before (RFC 9002 A.9).
+    """
 
     def __init__(self) -> None:
-        self._served: dict[str, float] = {}
+        self._serving: dict[str, bool] = {}
+        #: instant of the last timeout of each host, and how many were served at it
+        self._served: dict[str, tuple[float, int]] = {}
 
     def before_timeout(self, host: Host) -> None:
-        deadline = host.endpoint.deadline()
-        if deadline <= host.now:
-            self._served[host.name] = deadline
+        self._serving[host.name] = True
 
     def after_step(self, host: Host) -> None:
-        served = self._served.pop(host.name, None)
-        if served is None:
+        if not self._serving.pop(host.name, False):
             return
+        now = host.now
+        instant, count = self._served.get(host.name, (now, 0))
+        count = count + 1 if instant == now else 1
+        self._served[host.name] = (now, count)
         deadline = host.endpoint.deadline()
-        if math.isnan(deadline) or deadline <= host.now:
+        if math.isnan(deadline) or (deadline <= now and count > 1):
             raise Violation(
-                f"{host.name} at {host.now:.9f} s: the timeout of {served:.9f} was served, and "
+                f"{host.name} at {now:.9f} s: {count} timeouts were served at this instant, and "
                 f"the next one is due at {deadline:.9f}, which is past already"
             )
 
@@ -217,6 +224,29 @@ class Endings(Oracle):
             raise Violation(f"{host.name} at {host.now:.6f} s: closing twice is not idempotent")
 
 
+@final
+class StreamBooks(Oracle):
+    """Streams opened = closed + reset + live."""
+
+    def after_step(self, host: Host) -> None:
+        for connection in host.connections:
+            streams = connection.state.streams
+            ended = streams.closed() + streams.reset_count()
+            if streams.opened() != ended + streams.live():
+                raise Violation(
+                    f"{host.name} at {host.now:.6f} s: {streams.opened()} streams opened, but "
+                    f"{streams.closed()} closed, {streams.reset_count()} reset and "
+                    f"{streams.live()} live"
+                )
+
+
 def all_oracles(payload_cap: int) -> list[Oracle]:
     """A fresh set of the oracles of this module."""
-    return [PayloadCap(payload_cap), Amplification(), Deadlines(), Congestion(), Endings()]
+    return [
+        PayloadCap(payload_cap),
+        Amplification(),
+        Deadlines(),
+        Congestion(),
+        StreamBooks(),
+        Endings(),
+    ]

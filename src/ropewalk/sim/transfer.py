@@ -11,6 +11,7 @@ from typing import final
 
 from ropewalk.quic.connection import Connection
 from ropewalk.quic.endpoint import Incoming
+from ropewalk.quic.handshake.credentials import StaticCredentials
 from ropewalk.quic.path.stats import PathStats
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration, PinnedKey
@@ -392,8 +393,6 @@ def client_configuration(plan: TransferPlan) -> Configuration:
 
 def server_configuration(plan: TransferPlan, base: Configuration) -> Configuration:
     """The server's settings: the client's, with a credential of its own."""
-    from ropewalk.quic.handshake.credentials import StaticCredentials
-
     identity = seeded_identity(plan.seed)
     return replace(
         base,

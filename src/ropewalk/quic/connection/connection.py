@@ -288,7 +288,7 @@ class Connection:
             return False
         state.keys.set_previous_lifetime(3 * state.probe_timeout())
         if state.keys.initiate(now, state.handshake_confirmed):
-            state.counters.key_updates += 1
+            state.counters.key_updates = state.keys.generation
             return True
         return False
 

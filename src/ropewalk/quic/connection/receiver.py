@@ -210,7 +210,7 @@ class Receiver:
             self._authenticated(opened, route, now)
             if keys.updated:
                 keys.updated = False
-                counters.key_updates += 1
+                counters.key_updates = keys.generation
 
     def _count_failure(self, keys: OneRttKeys, now: float) -> None:
         self._state.counters.failed_openings += 1

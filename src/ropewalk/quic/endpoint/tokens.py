@@ -93,11 +93,8 @@ def check_token(
         return _check_retry(plaintext, remote, wall_now, retry_lifetime)
     plaintext = keys.open(TOKEN_NEW_TOKEN, token, _FORMAT)
     if plaintext is not None:
-        valid = (
-            len(plaintext) > 8
-            and _is_fresh(plaintext, wall_now, new_token_lifetime)
-            and plaintext[8:] == remote.ip.encode()
-        )
+        own = plaintext[8:] == remote.ip.encode()
+        valid = own and _is_fresh(plaintext, wall_now, new_token_lifetime)
         return TokenCheck(TOKEN_NEW_TOKEN, valid)
     return TokenCheck(TOKEN_UNKNOWN, False)
 
@@ -108,7 +105,7 @@ def _check_retry(plaintext: bytes, remote: Address, wall_now: float, lifetime: f
     size: i64 = len(plaintext)
     fields: list[bytes] = []
     while len(fields) < 2:
-        if position >= size or position + 1 + plaintext[position] > size:
+        if position >= size:
             return TokenCheck(TOKEN_RETRY, False)
         end: i64 = position + 1 + plaintext[position]
         fields.append(plaintext[position + 1 : end])

@@ -202,12 +202,7 @@ class OneRttKeys:
         acknowledged, and three PTO have gone by since the last update was seen through.
         """
         self.expire(now)
-        if (
-            not confirmed
-            or not self._confirmed
-            or self._previous is not None
-            or now < self._next_update
-        ):
+        if not confirmed or not self._confirmed or now < self._next_update:
             return False
         self._update_send()
         return True

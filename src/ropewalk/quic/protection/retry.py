@@ -21,7 +21,5 @@ def retry_integrity_tag(version: int, original_dcid: bytes, retry_without_tag: b
 
 def retry_is_authentic(version: int, original_dcid: bytes, retry_packet: bytes) -> bool:
     """Whether a Retry packet, tag included, answers an Initial sent to ``original_dcid``."""
-    if len(retry_packet) < 16:
-        return False
     expected = retry_integrity_tag(version, original_dcid, retry_packet[:-16])
     return bytes_eq(expected, retry_packet[-16:])

@@ -16,7 +16,6 @@ INFINITY: Final = float("inf")
 MAX_RANGES: Final = 64
 #: Reported ranges from which on an acknowledgement of our ACKs is worth a PING.
 _MANY_RANGES: Final = 16
-#: ack_delay_exponent is at most 20 (RFC 9000 18.2); the field itself ends at 2**62 - 1.
 _MICROSECONDS: Final = 1e6
 
 
@@ -51,6 +50,8 @@ class ReceivedPackets:
         self._floor: i64 = 0
         #: The peer knows about all received packets below; they are not reported again.
         self._confirmed_below: i64 = 0
+        # Largest number of the last ACK frame that had no room for all ranges.
+        self._cut_short: i64 = -1
         self._highs: list[int] = []
         self._lows: list[int] = []
 
@@ -156,8 +157,11 @@ class ReceivedPackets:
         ect0: i64 = -1
         if self.ect0 + self.ect1 + self.ce > 0:
             ect0 = self.ect0
-        if write_ack(writer, highs, lows, delay, room, ect0, self.ect1, self.ce) == 0:
+        written = write_ack(writer, highs, lows, delay, room, ect0, self.ect1, self.ce)
+        if written == 0:
             return False
+        if written < len(highs):
+            self._cut_short = self.largest
         self.unacknowledged = 0
         self.ack_deadline = INFINITY
         return True
@@ -169,7 +173,7 @@ class ReceivedPackets:
         The ranges themselves stay, to recognise duplicates; should one more packet arrive
         below ``largest``, reporting reaches down to it again.
         """
-        if largest <= self.largest and largest >= self._confirmed_below:
+        if self._cut_short < largest <= self.largest and largest >= self._confirmed_below:
             self._confirmed_below = largest + 1
 
     def reported_ranges(self) -> i64:

@@ -207,6 +207,8 @@ class PacketSpace:
                 slot.in_flight = False
                 self.lost.append(slot)
             number += 1
+        if self.last_route is not None:
+            self.last_route.pto_count = 0
         self._settle_all()
 
     def outstanding(self, limit: i64) -> list[SentPacket]:

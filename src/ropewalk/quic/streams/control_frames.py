@@ -62,14 +62,36 @@ class ControlFrames:
         self.limits_due = False
 
     def pending(self) -> bool:
-        """Whether anything is due."""
-        return (
-            self._window.due
-            or self.limits_due
-            or self._credit.blocked_due
-            or len(self._sending) > 0
-            or len(self._receiving) > 0
-        )
+        """Whether :meth:`write` would write anything."""
+        if self._window.due or self._credit.blocked_due:
+            return True
+        if self.limits_due:
+            if self._some_limit_due():
+                return True
+            self.limits_due = False
+        # What became pointless meanwhile leaves the lists here.
+        while self._sending:
+            sending = self._sending[-1]
+            if sending.reset_due or sending.blocked_due:
+                return True
+            sending.control_queued = False
+            self._sending.pop()
+        while self._receiving:
+            receiving = self._receiving[-1]
+            if receiving.stop_due or receiving.credit_due():
+                return True
+            receiving.control_queued = False
+            self._receiving.pop()
+        return False
+
+    def _some_limit_due(self) -> bool:
+        for remote in self._remote:
+            if remote.due:
+                return True
+        for local in self._local:
+            if local.blocked_due:
+                return True
+        return False
 
     def queue_sending(self, stream: SendStream) -> None:
         """A RESET_STREAM or STREAM_DATA_BLOCKED is due."""

@@ -116,34 +116,14 @@ class DatagramQueues:
         """Whether anything waits to be sent."""
         return self.queued > 0
 
-    def drop_larger(self, max_size: i64) -> None:
-        """The path carries less than before: drop what no packet can take any more."""
-        for flow in list(self._flows.values()):
-            index: i64 = flow.head
-            waiting: list[bytes] = []
-            deadlines: list[float] = []
-            while index < len(flow.waiting):
-                data = flow.waiting[index]
-                if len(data) > max_size:
-                    self.queued -= 1
-                    self.queued_bytes -= len(data)
-                    self.dropped_too_large += 1
-                else:
-                    waiting.append(data)
-                    deadlines.append(flow.deadlines[index])
-                index += 1
-            flow.waiting = waiting
-            flow.deadlines = deadlines
-            flow.head = 0
-            if not waiting:
-                self._end_flow(flow)
-
     def write_frames(self, writer: BytesWriter, room: i64, slot: SentPacket, now: float) -> None:
         """Write as many DATAGRAM frames as fit until the writer's length reaches ``room``, the
         end of the packet.
 
         One that fills the packet has no length field, so nothing may follow after a call
-        that left no room. They share one token. What is past its deadline is dropped.
+        that left no room. They share one token. Dropped instead of sent is what is past its
+        deadline, and what does not even fit into a packet of its own because the path
+        carries less than before; so nothing at all may be written.
         """
         count: i64 = 0
         while self.queued > 0:
@@ -153,6 +133,8 @@ class DatagramQueues:
                 self.dropped_expired += 1
             elif _write_frame(writer, room - len(writer), data):
                 count += 1
+            elif len(writer) == 0:
+                self.dropped_too_large += 1
             else:
                 break
             self.queued -= 1

@@ -210,7 +210,7 @@ class SendStream:
         """
         if not self.refused:
             return False
-        if self.room() < min(self.capacity // 4, 65536):
+        if self.room() < max(1, min(self.capacity // 4, 65536)):
             return False
         self.refused = False
         return True

@@ -37,8 +37,8 @@ class AckFrame(Frame):
         """Append the frame with all of its ranges."""
         highs = self.ranges[0::2]
         lows = self.ranges[1::2]
-        # Nine varints of 8 bytes at most stand beside the two of each range.
-        room: i64 = 72 + 16 * len(highs)
+        # The type, and at most seven varints beside the two of each range.
+        room: i64 = 1 + 56 + 16 * len(highs)
         if self.has_ecn:
             write_ack(writer, highs, lows, self.delay, room, self.ect0, self.ect1, self.ce)
         else:

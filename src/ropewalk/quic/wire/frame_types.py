@@ -171,12 +171,11 @@ def read_frame_type(reader: Reader) -> i64:
     """
     start: i64 = reader.position
     frame_type: i64 = reader.varint()
-    if frame_type >= 0x40 or reader.position - start > 1:
-        size: i64 = reader.position - start
-        if size != varint_size(frame_type):
-            raise TransportError(
-                PROTOCOL_VIOLATION,
-                f"a frame type is encoded in {int(size)} bytes where fewer would do",
-                int(frame_type),
-            )
+    size: i64 = reader.position - start
+    if size > 1 and size != varint_size(frame_type):
+        raise TransportError(
+            PROTOCOL_VIOLATION,
+            f"a frame type is encoded in {int(size)} bytes where fewer would do",
+            int(frame_type),
+        )
     return frame_type

@@ -13,7 +13,7 @@ from ropewalk.quic.types.error_codes import TRANSPORT_PARAMETER_ERROR
 from ropewalk.quic.types.errors import TransportError
 from ropewalk.quic.wire.header import MAX_CID_LENGTH
 from ropewalk.quic.wire.reader import Reader, Truncated
-from ropewalk.quic.wire.varint import varint_size, write_varint
+from ropewalk.quic.wire.varint import MAX_VARINT, encode_varint, write_varint
 
 ORIGINAL_DESTINATION_CONNECTION_ID: Final = 0x00
 MAX_IDLE_TIMEOUT: Final = 0x01
@@ -68,16 +68,15 @@ _DEFAULT_ACK_DELAY_EXPONENT: Final = 3
 _DEFAULT_MAX_ACK_DELAY_MS: Final = 25
 _DEFAULT_ACTIVE_CONNECTION_ID_LIMIT: Final = 2
 _MAX_STREAMS: Final = 0x1000000000000000
-_MAX_INTEGER: Final = 0x3FFFFFFFFFFFFFFF
 
 #: The integers with a restricted range: smallest and largest value allowed (18.2).
 _RANGES: Final[dict[int, tuple[int, int]]] = {
-    MAX_UDP_PAYLOAD_SIZE: (1200, _MAX_INTEGER),
+    MAX_UDP_PAYLOAD_SIZE: (1200, MAX_VARINT),
     INITIAL_MAX_STREAMS_BIDI: (0, _MAX_STREAMS),
     INITIAL_MAX_STREAMS_UNI: (0, _MAX_STREAMS),
     ACK_DELAY_EXPONENT: (0, 20),
     MAX_ACK_DELAY: (0, (1 << 14) - 1),
-    ACTIVE_CONNECTION_ID_LIMIT: (2, _MAX_INTEGER),
+    ACTIVE_CONNECTION_ID_LIMIT: (2, MAX_VARINT),
 }
 
 
@@ -226,12 +225,9 @@ def _put_bytes(writer: BytesWriter, identifier: i64, value: bytes | None) -> Non
     writer.write(value)
 
 
-def _put_integer(writer: BytesWriter, identifier: i64, value: i64, default: i64) -> None:
-    if value == default:
-        return
-    write_varint(writer, identifier)
-    write_varint(writer, varint_size(value))
-    write_varint(writer, value)
+def _put_integer(writer: BytesWriter, identifier: i64, value: int, default: int) -> None:
+    if value != default:
+        _put_bytes(writer, identifier, encode_varint(value))
 
 
 def _encode_preferred_address(address: PreferredAddress) -> bytes:

@@ -94,10 +94,16 @@ def _explain_path(said: str, leaf: x509.Certificate) -> HandshakeError:
             f"an authority of the server's certificate ({issuer} or above) has expired or is not "
             "valid yet",
         )
-    if "public key algorithm" in said or "signature algorithm" in said or "RSA key" in said:
+    if "signature algorithm" in said:
+        # RFC 9846 4.5.1.4 wants this alert for signatures over MD5 and SHA-1.
+        return HandshakeError(
+            BAD_CERTIFICATE,
+            f"a certificate in the server's chain is signed with a weak algorithm ({said})",
+        )
+    if "public key algorithm" in said or "RSA" in said:
         return HandshakeError(
             UNSUPPORTED_CERTIFICATE,
-            f"a certificate in the server's chain uses a forbidden or weak algorithm ({said})",
+            f"a certificate in the server's chain has a key of a kind not accepted ({said})",
         )
     if "candidates exhausted" in said:
         return HandshakeError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from mypy_extensions import i64
 
@@ -45,7 +44,6 @@ from ropewalk.quic.handshake.tls.messages import (
 from ropewalk.quic.handshake.tls.session import TlsSession, unexpected
 from ropewalk.quic.handshake.tls.signatures import (
     OFFERED_SCHEMES,
-    check_signature,
     server_content,
 )
 from ropewalk.quic.protection.labels import hash_of_suite
@@ -99,19 +97,20 @@ class TlsClient(TlsSession):
     def __init__(self, config: Configuration) -> None:
         super().__init__(config)
         self.server_name = config.server_name
-        self._share_groups = group_codes(config.key_shares)
-        self._verifier: ServerVerifier | None = ServerVerifier(
-            config.verification, config.server_name
-        )
+        shares = group_codes(config.key_shares)
+        # RFC 9846 4.3.8: shares stand in the order of supported_groups.
+        self._share_groups = [group for group in self._groups if group in shares]
+        self._verifier = ServerVerifier(config.verification, config.server_name)
+        self._server_name_body = b""
+        if config.server_name is not None and not is_ip_literal(config.server_name):
+            self._server_name_body = encode_server_name(config.server_name)
         self._state: i64 = _WAIT_SERVER_HELLO
         self._exchanges: list[KeyExchange] = []
         self._offered: list[int] = []
         self._hello = b""
         self._retried = False
-        self._retry_group = 0
         self._cookie = b""
         self._certificate_requested = False
-        self._peer_key: PublicKeyTypes | None = None
 
     def start(self, transport_parameters: bytes) -> None:
         """Make the ClientHello; it waits at the Initial level."""
@@ -126,15 +125,13 @@ class TlsClient(TlsSession):
         super().confirm()
         self._exchanges = []
         self._hello = b""
-        self._peer_key = None
-        self._verifier = None
+        self._verifier.forget()
 
     # -- sending
     def _send_hello(self) -> None:
         extensions: list[tuple[int, bytes]] = []
-        name = self.server_name
-        if name is not None and not is_ip_literal(name):
-            extensions.append((tls.SERVER_NAME, encode_server_name(name)))
+        if self._server_name_body:
+            extensions.append((tls.SERVER_NAME, self._server_name_body))
         extensions.append((tls.SUPPORTED_VERSIONS, encode_client_versions()))
         extensions.append((tls.SUPPORTED_GROUPS, encode_u16_vector(self._groups)))
         extensions.append((tls.SIGNATURE_ALGORITHMS, encode_u16_vector(OFFERED_SCHEMES)))
@@ -189,7 +186,9 @@ class TlsClient(TlsSession):
 
     def _check_hello(self, hello: ServerHello) -> None:
         """The checks that a ServerHello and a HelloRetryRequest share."""
-        check_server_version(hello.extensions)
+        if hello.is_retry and self._retried:
+            raise HandshakeError(tls.UNEXPECTED_MESSAGE, "a second HelloRetryRequest came")
+        check_server_version(hello.extensions, hello.legacy_version)
         if hello.session_id:
             raise HandshakeError(
                 tls.ILLEGAL_PARAMETER, "the server echoes a session ID that was not sent"
@@ -206,8 +205,6 @@ class TlsClient(TlsSession):
             )
         offered = self._offered
         if hello.is_retry:
-            if self._retried:
-                raise HandshakeError(tls.UNEXPECTED_MESSAGE, "a second HelloRetryRequest came")
             # A cookie is the one extension that a server may send unasked.
             check_response(
                 hello.extensions, [*offered, tls.COOKIE], _IN_RETRY_REQUEST, "HelloRetryRequest"
@@ -235,7 +232,6 @@ class TlsClient(TlsSession):
                     f"the HelloRetryRequest asks for group {group_name(group)}, "
                     "which was not offered or has a share already",
                 )
-            self._retry_group = group
             self._exchanges = make_key_shares([group], self._config.entropy)
         if cookie is not None:
             self._cookie = read_cookie(cookie)
@@ -310,17 +306,12 @@ class TlsClient(TlsSession):
         for entry in entries:
             check_response(entry.extensions, self._offered, (), "a certificate entry")
             chain.append(entry.certificate)
-        verifier = self._verifier
-        assert verifier is not None
-        self.peer_identity = verifier.verify(chain, self._config.wall_clock())
-        self._peer_key = verifier.leaf_key
+        self.peer_identity = self._verifier.verify(chain, self._config.wall_clock())
 
     def _check_possession(self, body: Reader) -> None:
         scheme, signature = parse_certificate_verify(body)
-        key = self._peer_key
-        assert key is not None
         content = server_content(self._key_schedule().transcript_hash())
-        check_signature(key, scheme, signature, content)
+        self._verifier.check_possession(scheme, signature, content)
 
     def _finish(self, body: Reader, received: bytes) -> None:
         schedule = self._key_schedule()

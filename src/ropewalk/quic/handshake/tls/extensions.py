@@ -21,10 +21,11 @@ from ropewalk.quic.handshake.tls.codepoints import (
     PROTOCOL_VERSION,
     SERVER_NAME,
     SUPPORTED_VERSIONS,
+    TLS_1_2,
     TLS_1_3,
 )
 from ropewalk.quic.handshake.tls.groups import KeyExchange
-from ropewalk.quic.types.errors import HandshakeError
+from ropewalk.quic.types.errors import ConfigurationError, HandshakeError
 from ropewalk.quic.wire.reader import Reader
 
 
@@ -39,8 +40,14 @@ def is_ip_literal(name: str) -> bool:
 
 
 def encode_server_name(name: str) -> bytes:
-    """A list with one host name."""
-    return vector16(b"\x00" + vector16(name.encode("ascii")))
+    """A list with one host name. Raises ``ConfigurationError`` for what cannot be one."""
+    encoded = name.encode("ascii", "replace")
+    if not name.isascii() or not _is_host_name(encoded):
+        raise ConfigurationError(
+            f"server_name {name!r} is not a host name in ASCII (write international names in "
+            "their xn-- form)"
+        )
+    return vector16(b"\x00" + vector16(encoded))
 
 
 def read_server_name(body: bytes) -> str | None:
@@ -60,10 +67,14 @@ def read_server_name(body: bytes) -> str | None:
             raise HandshakeError(ILLEGAL_PARAMETER, "server_name holds two host names")
         if not name:
             raise HandshakeError(DECODE_ERROR, "the host name in server_name is empty")
-        if not name.isascii() or min(name) <= 0x20 or max(name) == 0x7F or len(name) > 255:
+        if not _is_host_name(name):
             raise HandshakeError(ILLEGAL_PARAMETER, "server_name is not a host name")
         found = name.decode("ascii").lower()
     return found
+
+
+def _is_host_name(name: bytes) -> bool:
+    return 1 <= len(name) <= 255 and min(name) > 0x20 and max(name) < 0x7F
 
 
 # -- application_layer_protocol_negotiation
@@ -108,19 +119,20 @@ def encode_client_versions() -> bytes:
     return vector8(u16(TLS_1_3))
 
 
-def check_client_versions(extensions: dict[int, bytes]) -> None:
-    """Raise protocol_version when a ClientHello does not offer TLS 1.3."""
+def check_client_versions(extensions: dict[int, bytes], legacy_version: int) -> None:
+    """Raise protocol_version when a ClientHello does not offer TLS 1.3 (RFC 9846 4.2.2)."""
     body = extensions.get(SUPPORTED_VERSIONS)
-    if body is not None:
-        reader = Reader(body)
-        versions = read_u16_list(read_vector8(reader), "supported_versions")
-        expect_end(reader, "supported_versions")
-        if TLS_1_3 in versions:
-            return
-    raise HandshakeError(PROTOCOL_VERSION, "the client does not offer TLS 1.3")
+    if body is None:
+        raise HandshakeError(PROTOCOL_VERSION, "the client does not offer TLS 1.3")
+    reader = Reader(body)
+    versions = read_u16_list(read_vector8(reader), "supported_versions")
+    expect_end(reader, "supported_versions")
+    if TLS_1_3 not in versions:
+        raise HandshakeError(PROTOCOL_VERSION, "the client does not offer TLS 1.3")
+    _check_legacy_version(legacy_version)
 
 
-def check_server_version(extensions: dict[int, bytes]) -> None:
+def check_server_version(extensions: dict[int, bytes], legacy_version: int) -> None:
     """Check the version that a ServerHello or HelloRetryRequest chose."""
     body = extensions.get(SUPPORTED_VERSIONS)
     if body is None:
@@ -133,6 +145,14 @@ def check_server_version(extensions: dict[int, bytes]) -> None:
     if version != TLS_1_3:
         raise HandshakeError(
             ILLEGAL_PARAMETER, f"the server chose version 0x{version:04x}, which was not offered"
+        )
+    _check_legacy_version(legacy_version)
+
+
+def _check_legacy_version(legacy_version: int) -> None:
+    if legacy_version != TLS_1_2:
+        raise HandshakeError(
+            PROTOCOL_VERSION, f"legacy_version is 0x{legacy_version:04x}, not 0x{TLS_1_2:04x}"
         )
 
 

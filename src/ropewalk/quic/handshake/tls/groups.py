@@ -41,12 +41,14 @@ _CIPHERTEXT: Final = 1088
 # Orders of the curves' base points (SEC 2): a private key lies between 1 and order - 1.
 _ORDERS: Final[dict[int, int]] = {
     SECP256R1: 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
-    SECP384R1: 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
+    SECP384R1: (0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF << 192)
+    + 0xC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
 }
 
 
 def group_codes(names: tuple[str, ...]) -> list[int]:
-    """The code points of groups by name. Raises ``ConfigurationError`` for unknown names."""
+    """The code points of groups by name. Raises ``ConfigurationError`` for a name
+    that is unknown or stands there twice."""
     codes: list[int] = []
     for name in names:
         code = _CODES.get(name)
@@ -54,6 +56,8 @@ def group_codes(names: tuple[str, ...]) -> list[int]:
             raise ConfigurationError(
                 f"key-exchange group {name!r} is not known; choose from {', '.join(_CODES)}"
             )
+        if code in codes:
+            raise ConfigurationError(f"key-exchange group {name!r} is named twice")
         codes.append(code)
     return codes
 

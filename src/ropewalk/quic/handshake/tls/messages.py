@@ -13,6 +13,7 @@ from ropewalk.quic.handshake.tls.codec import (
     expect_end,
     message,
     read_extensions,
+    read_u16_list,
     read_vector8,
     read_vector16,
     read_vector24,
@@ -48,12 +49,14 @@ class ClientHello:
 
     def __init__(
         self,
+        legacy_version: int,
         random: bytes,
         session_id: bytes,
         cipher_suites: list[int],
         compression_methods: bytes,
         extensions: dict[int, bytes],
     ) -> None:
+        self.legacy_version = legacy_version
         self.random = random
         self.session_id = session_id
         self.cipher_suites = cipher_suites
@@ -63,7 +66,7 @@ class ClientHello:
 
 def parse_client_hello(reader: Reader) -> ClientHello:
     """A ClientHello's body (RFC 9846 4.2.2)."""
-    reader.u16()  # legacy_version: supported_versions decides
+    legacy_version = reader.u16()
     random = reader.take(32)
     session_id = read_vector8(reader)
     suites_body = read_vector16(reader)
@@ -80,7 +83,9 @@ def parse_client_hello(reader: Reader) -> ClientHello:
     if reader.remaining():  # before TLS 1.3 extensions could be absent altogether
         extensions = read_extensions(reader, "the ClientHello")
     expect_end(reader, "the ClientHello")
-    return ClientHello(random, session_id, cipher_suites, compression_methods, extensions)
+    return ClientHello(
+        legacy_version, random, session_id, cipher_suites, compression_methods, extensions
+    )
 
 
 def encode_client_hello(
@@ -103,8 +108,14 @@ class ServerHello:
     """A ServerHello, or a HelloRetryRequest when ``is_retry``."""
 
     def __init__(
-        self, random: bytes, session_id: bytes, cipher_suite: int, extensions: dict[int, bytes]
+        self,
+        legacy_version: int,
+        random: bytes,
+        session_id: bytes,
+        cipher_suite: int,
+        extensions: dict[int, bytes],
     ) -> None:
+        self.legacy_version = legacy_version
         self.random = random
         self.session_id = session_id
         self.cipher_suite = cipher_suite
@@ -114,7 +125,7 @@ class ServerHello:
 
 def parse_server_hello(reader: Reader) -> ServerHello:
     """A ServerHello's body (RFC 9846 4.2.3)."""
-    reader.u16()  # legacy_version: supported_versions decides
+    legacy_version = reader.u16()
     random = reader.take(32)
     session_id = read_vector8(reader)
     cipher_suite = reader.u16()
@@ -127,7 +138,7 @@ def parse_server_hello(reader: Reader) -> ServerHello:
     expect_end(reader, "the ServerHello")
     if compression_method != 0:
         raise HandshakeError(ILLEGAL_PARAMETER, "the ServerHello chose a compression method")
-    return ServerHello(random, session_id, cipher_suite, extensions)
+    return ServerHello(legacy_version, random, session_id, cipher_suite, extensions)
 
 
 def encode_server_hello(
@@ -194,10 +205,14 @@ def parse_certificate_request(reader: Reader) -> bytes:
     context = read_vector8(reader)
     extensions = read_extensions(reader, "the CertificateRequest")
     expect_end(reader, "the CertificateRequest")
-    if SIGNATURE_ALGORITHMS not in extensions:
+    schemes = extensions.get(SIGNATURE_ALGORITHMS)
+    if schemes is None:
         raise HandshakeError(
             MISSING_EXTENSION, "the CertificateRequest has no signature_algorithms"
         )
+    body = Reader(schemes)
+    read_u16_list(read_vector16(body), "signature_algorithms")
+    expect_end(body, "signature_algorithms")
     return context
 
 

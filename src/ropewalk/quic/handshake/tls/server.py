@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from mypy_extensions import i64
 
 from ropewalk.quic.handshake.tls import codepoints as tls
-from ropewalk.quic.handshake.tls.codec import message, u16
+from ropewalk.quic.handshake.tls.codec import message, u16, vector16
 from ropewalk.quic.handshake.tls.extensions import (
     check_client_versions,
     encode_alpn,
@@ -17,7 +17,6 @@ from ropewalk.quic.handshake.tls.extensions import (
     read_client_shares,
     read_u16_vector,
 )
-from ropewalk.quic.handshake.tls.codec import vector16
 from ropewalk.quic.handshake.tls.groups import answer_key_share, group_name
 from ropewalk.quic.handshake.tls.key_schedule import KeySchedule
 from ropewalk.quic.handshake.tls.messages import (
@@ -95,15 +94,15 @@ class TlsServer(TlsSession):
             return
         hello = parse_client_hello(body)
         self._check_hello(hello)
-        suite = self._choose_suite(hello)
-        if self._state == _WAIT_SECOND_CLIENT_HELLO:
-            self._check_second_hello(hello)
         groups = read_u16_vector(hello.extensions[tls.SUPPORTED_GROUPS], "supported_groups")
         shares = read_client_shares(hello.extensions[tls.KEY_SHARE], groups)
+        first = self._first_hello
+        if first is not None:
+            self._compare_hellos(first, hello, shares)
         group = self._choose_group(groups, shares)
-        self.cipher_suite = suite
+        self.cipher_suite = self._choose_suite(hello)
         if self._schedule is None:
-            self._schedule = KeySchedule(hash_of_suite(suite))
+            self._schedule = KeySchedule(hash_of_suite(self.cipher_suite))
         self._schedule.add(message)
         if group not in shares:
             self._request_retry(hello, group)
@@ -113,7 +112,7 @@ class TlsServer(TlsSession):
     def _check_hello(self, hello: ClientHello) -> None:
         """What RFC 9846 4.2.2, 4.3 and 9.2 and RFC 9001 8 ask of every ClientHello."""
         extensions = hello.extensions
-        check_client_versions(extensions)
+        check_client_versions(extensions, hello.legacy_version)
         if hello.session_id:
             # RFC 9001 8.4: the middlebox compatibility mode has no place in QUIC.
             raise TransportError(
@@ -141,12 +140,10 @@ class TlsServer(TlsSession):
             if required not in extensions:
                 raise HandshakeError(tls.MISSING_EXTENSION, f"the ClientHello lacks {name}")
 
-    def _check_second_hello(self, hello: ClientHello) -> None:
+    def _compare_hellos(
+        self, first: ClientHello, hello: ClientHello, shares: dict[int, bytes]
+    ) -> None:
         """A ClientHello may change only so much after a HelloRetryRequest (RFC 9846 4.2.2)."""
-        first = self._first_hello
-        assert first is not None
-        groups = read_u16_vector(hello.extensions[tls.SUPPORTED_GROUPS], "supported_groups")
-        shares = read_client_shares(hello.extensions[tls.KEY_SHARE], groups)
         if (
             hello.random != first.random
             or hello.cipher_suites != first.cipher_suites

@@ -8,6 +8,7 @@ from mypy_extensions import i64
 
 from ropewalk.quic.handshake.tls.codepoints import (
     DECODE_ERROR,
+    INTERNAL_ERROR,
     MESSAGE_NAMES,
     UNEXPECTED_MESSAGE,
 )
@@ -30,7 +31,7 @@ from ropewalk.quic.types.errors import (
     TransportError,
     Unsupported,
 )
-from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL, ONE_RTT, Handshake, TrafficSecret
+from ropewalk.quic.types.handshake import INITIAL, Handshake, TrafficSecret
 from ropewalk.quic.wire.reader import Reader, Truncated
 
 #: Longest handshake message that is taken, header included. Certificate chains are the
@@ -156,7 +157,8 @@ class TlsSession(Handshake):
 
     def _key_schedule(self) -> KeySchedule:
         schedule = self._schedule
-        assert schedule is not None
+        if schedule is None:
+            raise HandshakeError(INTERNAL_ERROR, "the handshake went on after it was confirmed")
         return schedule
 
     def _log(self, label: str, secret: bytes) -> None:
@@ -181,9 +183,6 @@ class TlsSession(Handshake):
     def _install(self, level: i64, sending: bool, secret: bytes) -> None:
         self._secrets.append(TrafficSecret(level, sending, self.cipher_suite, secret))
 
-    def _enter_level(self, level: i64) -> None:
-        self._level = level
-
 
 def unexpected(message_type: int, awaited: str) -> HandshakeError:
     """The error for a message that may not come now."""
@@ -194,6 +193,3 @@ def unexpected(message_type: int, awaited: str) -> HandshakeError:
 
 def _name(message_type: int) -> str:
     return MESSAGE_NAMES.get(message_type, f"handshake message {message_type}")
-
-
-__all__ = ["HANDSHAKE", "INITIAL", "MAX_MESSAGE", "ONE_RTT", "TlsSession", "unexpected"]

@@ -23,7 +23,7 @@ from ropewalk.quic.handshake.tls.codepoints import (
     RSA_PSS_RSAE_SHA512,
     UNSUPPORTED_CERTIFICATE,
 )
-from ropewalk.quic.types.errors import HandshakeError
+from ropewalk.quic.types.errors import ConfigurationError, HandshakeError
 
 #: Schemes for CertificateVerify, in the order of preference.
 VERIFY_SCHEMES: Final[list[int]] = [
@@ -76,9 +76,10 @@ def sign(key: PrivateKeyTypes, scheme: int, content: bytes, deterministic: bool)
         return key.sign(content, ec.ECDSA(algorithm, deterministic_signing=deterministic))
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(content)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    digest = _rsa_hash(scheme)
-    return key.sign(content, _pss(digest), digest)
+    if isinstance(key, rsa.RSAPrivateKey):
+        digest = _rsa_hash(scheme)
+        return key.sign(content, _pss(digest), digest)
+    raise ConfigurationError("the private key is not of a kind that TLS 1.3 signs with")
 
 
 def check_signature(key: PublicKeyTypes, scheme: int, signature: bytes, content: bytes) -> None:

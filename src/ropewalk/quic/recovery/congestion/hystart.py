@@ -43,6 +43,7 @@ class HyStart:
         self._samples: i64 = 0
         self._baseline = _INFINITY
         self._css_rounds: i64 = 0
+        self._stopped_in: i64 = SLOW_START
 
     def on_sent(self, packet_number: i64) -> None:
         """A packet was sent."""
@@ -50,7 +51,12 @@ class HyStart:
 
     def stop(self) -> None:
         """Loss or ECN ended the initial slow start."""
+        self._stopped_in = self.phase
         self.phase = DONE
+
+    def resume(self) -> None:
+        """The loss that ended it was spurious."""
+        self.phase = self._stopped_in
 
     def growth(self, sample: RateSample) -> i64:
         """Bytes by which an ACK in slow start enlarges the window; read ``phase`` after."""

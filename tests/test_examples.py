@@ -1,0 +1,44 @@
+"""The examples run as they are printed, and stay short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+BOUND = 60.0
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_an_example_fits_on_a_screen(example: Path) -> None:
+    assert len(example.read_text().splitlines()) <= 30
+
+
+def test_echo_prints_what_it_sent() -> None:
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLES / "echo.py")],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=True,
+    )
+    assert ended.stdout == "A strand alone is weak; laid together they hold.\n"
+
+
+def test_a_file_is_transferred(tmp_path: Path) -> None:
+    program = [sys.executable, str(EXAMPLES / "file_transfer.py")]
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.write_bytes(bytes(range(256)) * 4000)
+    with subprocess.Popen(
+        [*program, "serve", str(original)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            port, pin = server.stdout.readline().split()
+            subprocess.run([*program, "fetch", port, pin, str(copy)], timeout=BOUND, check=True)
+        finally:
+            server.kill()
+    assert copy.read_bytes() == original.read_bytes()
