@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tests.connection.pair import Pair, forge
-
 from ropewalk.quic.types.errors import HandshakeError, HandshakeTimeout, TransportError
 from ropewalk.quic.types.events import HandshakeComplete, HandshakeConfirmed, TokenReceived
 from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL
+from tests.connection.pair import Pair, forge
 
 
 def test_both_sides_complete_and_confirm() -> None:

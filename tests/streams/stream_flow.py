@@ -161,7 +161,9 @@ class Side:
         assert streams.opened() == streams.closed() + streams.reset_count() + streams.live()
 
 
-def pair(client: Configuration | None = None, server: Configuration | None = None) -> tuple[Side, Side]:
+def pair(
+    client: Configuration | None = None, server: Configuration | None = None
+) -> tuple[Side, Side]:
     """A client and a server that know each other's limits."""
     ours = Side(True, client)
     theirs = Side(False, server)

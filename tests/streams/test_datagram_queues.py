@@ -18,7 +18,9 @@ def make(limit: int = 100) -> tuple[DatagramQueues, list[Event]]:
     return DatagramQueues(limit, events), events
 
 
-def send(queues: DatagramQueues, *datagrams: bytes, flow: int = 0, deadline: float = math.inf) -> int:
+def send(
+    queues: DatagramQueues, *datagrams: bytes, flow: int = 0, deadline: float = math.inf
+) -> int:
     return queues.send(list(datagrams), flow, deadline, 1200)
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.streams.stream_flow import Packet, Side, configuration, events_of, pair, read_all, settle
 from ropewalk.quic.streams.flow_control import ReceiveWindow, WindowClock
 from ropewalk.quic.types.error_codes import FLOW_CONTROL_ERROR, FRAME_ENCODING_ERROR
 from ropewalk.quic.types.errors import TransportError
@@ -20,6 +19,7 @@ from ropewalk.quic.wire.frames import (
     StreamDataBlockedFrame,
     StreamsBlockedFrame,
 )
+from tests.streams.stream_flow import Packet, Side, configuration, events_of, pair, read_all, settle
 
 
 def frames(packets: list[Packet], kind: type[Frame]) -> list[Frame]:
@@ -250,11 +250,15 @@ def test_lost_blocked_frames_go_again_only_while_blocked() -> None:
     client.streams.write(4, bytes(800))
     packets = client.packets()
     told = [DataBlockedFrame(1000), StreamDataBlockedFrame(0, 700)]
-    assert sorted(map(str, frames(packets, DataBlockedFrame) + frames(packets, StreamDataBlockedFrame))) == sorted(map(str, told))
+    assert sorted(
+        map(str, frames(packets, DataBlockedFrame) + frames(packets, StreamDataBlockedFrame))
+    ) == sorted(map(str, told))
     for packet in packets:
         client.lost(packet)
     again = client.packets()
-    assert sorted(map(str, frames(again, DataBlockedFrame) + frames(again, StreamDataBlockedFrame))) == sorted(map(str, told))
+    assert sorted(
+        map(str, frames(again, DataBlockedFrame) + frames(again, StreamDataBlockedFrame))
+    ) == sorted(map(str, told))
     client.streams.on_max_data(5000)
     client.streams.on_max_stream_data(0, 5000)
     for packet in again:
@@ -286,7 +290,10 @@ def test_a_bare_fin_needs_no_credit() -> None:
     client.streams.finish(0)
     client.streams.finish(4)
     (packet,) = client.packets()
-    assert [(frame.stream_id, frame.fin) for frame in packet.stream_frames()] == [(0, True), (4, True)]
+    assert [(frame.stream_id, frame.fin) for frame in packet.stream_frames()] == [
+        (0, True),
+        (4, True),
+    ]
     server.receive(packet)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.streams.stream_flow import Side, configuration, pair, read_all, settle
 from ropewalk.quic.types.error_codes import INTERNAL_ERROR
 from ropewalk.quic.types.errors import StreamReset, TransportError
+from tests.streams.stream_flow import Side, configuration, pair, read_all, settle
 
 
 def grown(action: Callable[[], None]) -> int:

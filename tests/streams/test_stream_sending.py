@@ -7,8 +7,8 @@ import random
 import pytest
 from librt.strings import BytesWriter
 
+from ropewalk.quic.recovery.sent_packet import TOKEN_STREAM_FIN, SentPacket
 from tests.streams.stream_flow import Side, configuration, pair, read_all, settle
-from ropewalk.quic.recovery.sent_packet import TOKEN_STREAM, TOKEN_STREAM_FIN, SentPacket
 
 
 def opened(side: Side, count: int) -> list[int]:
@@ -147,7 +147,9 @@ def test_lower_urgency_numbers_go_first() -> None:
         client.streams.write(stream_id, bytes(3000))
         client.streams.priority(stream_id, urgency, True)
     order = [frame.stream_id for packet in client.packets() for frame in packet.stream_frames()]
-    assert [stream_id for i, stream_id in enumerate(order) if i == 0 or order[i - 1] != stream_id] == [
+    assert [
+        stream_id for i, stream_id in enumerate(order) if i == 0 or order[i - 1] != stream_id
+    ] == [
         ids[1],
         ids[2],
         ids[0],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.streams.stream_flow import Side, configuration, events_of, pair, read_all, settle
 
 from ropewalk.quic.streams import receive_stream, send_stream
 from ropewalk.quic.types.error_codes import (
@@ -25,6 +24,7 @@ from ropewalk.quic.types.events import (
     StreamStoppedByPeer,
 )
 from ropewalk.quic.wire.frames import ResetStreamFrame, StopSendingFrame
+from tests.streams.stream_flow import Side, configuration, events_of, pair, read_all, settle
 
 
 def test_a_request_and_its_answer_leave_nothing_behind() -> None:
@@ -349,7 +349,9 @@ def test_frames_for_parts_or_streams_that_are_not_are_state_errors(
 
 
 def test_streams_beyond_the_limit_are_limit_errors() -> None:
-    client, _ = pair(client=configuration(max_bidirectional_streams=3, max_unidirectional_streams=0))
+    client, _ = pair(
+        client=configuration(max_bidirectional_streams=3, max_unidirectional_streams=0)
+    )
     client.streams.on_stream(9, 0, b"", False)
     assert error_of(client, "on_stream", 13, 0, b"", False).code == STREAM_LIMIT_ERROR
     assert error_of(client, "on_stop_sending", 13, 0).code == STREAM_LIMIT_ERROR

@@ -101,3 +101,8 @@ def test_of_two_equally_near_numbers_the_higher_one_is_meant() -> None:
     # 256 and 512 are both half a window from 384, the number expected next (A.3).
     assert decode_packet_number(0x00, 1, 383) == 512
     assert decode_packet_number(0x01, 1, 383) == 257
+
+
+def test_a_number_that_could_only_follow_the_last_one_possible_stays_below_it() -> None:
+    assert decode_packet_number(0x00, 1, MAX_VARINT - 10) == MAX_VARINT - 0xFF
+    assert decode_packet_number(0xFF, 1, MAX_VARINT - 10) == MAX_VARINT

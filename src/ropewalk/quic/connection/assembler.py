@@ -9,9 +9,9 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.state import ConnectionState
+from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.path import Path
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
-from ropewalk.quic.protection.burst import BurstWriter
 from ropewalk.quic.protection.key_update import OneRttKeys
 from ropewalk.quic.recovery.sent_packet import (
     TOKEN_CRYPTO,
@@ -56,10 +56,10 @@ _ACK_ONLY_RUN: Final = 32
 class Assembler:
     """Fills bursts for the active route, and single probes for routes under validation."""
 
-    def __init__(self, state: ConnectionState) -> None:
+    def __init__(self, state: ConnectionState, workspace: Workspace) -> None:
         self._state = state
-        self._writer = BytesWriter()
-        self._burst = BurstWriter()
+        self._writer = workspace.payload
+        self._burst = workspace.burst
         self._demand = Demand()
         self._view = PathView(0)
         self._views = [self._view]

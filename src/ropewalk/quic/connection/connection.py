@@ -23,6 +23,7 @@ from ropewalk.quic.connection.state import (
     Counters,
 )
 from ropewalk.quic.connection.timers import Timers
+from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.connection_ids import OwnConnectionIds, PeerConnectionIds
 from ropewalk.quic.path.path import Path
 from ropewalk.quic.path.route import Route
@@ -69,6 +70,7 @@ class Connection:
         retry_source_cid: bytes | None,
         reset_token: bytes,
         validated: bool,
+        workspace: Workspace,
         now: float,
     ) -> None:
         group = CongestionGroup()
@@ -94,7 +96,7 @@ class Connection:
         self._routing = Routing(state)
         accounting = Accounting(state)
         self._dispatcher = Dispatcher(
-            state, self._lifecycle, self._handshaking, self._routing, accounting
+            state, self._lifecycle, self._handshaking, self._routing, accounting, workspace
         )
         self._receiver = Receiver(
             state,
@@ -103,9 +105,10 @@ class Connection:
             self._routing,
             self._dispatcher,
             len(source_cid),
+            workspace,
         )
-        self._assembler = Assembler(state)
-        self._flight = Flight(state, self._lifecycle, self._handshaking, source_cid)
+        self._assembler = Assembler(state, workspace)
+        self._flight = Flight(state, self._lifecycle, self._handshaking, source_cid, workspace)
         self._timers = Timers(state, self._lifecycle, self._routing, accounting)
         self._handshaking.start(reset_token)
 

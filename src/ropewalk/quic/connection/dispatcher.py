@@ -12,6 +12,7 @@ from ropewalk.quic.connection.handshaking import Handshaking
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.routing import Routing
 from ropewalk.quic.connection.state import ACTIVE, ConnectionState
+from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.route import Route
 from ropewalk.quic.recovery.space import PacketSpace
 from ropewalk.quic.types.error_codes import (
@@ -21,7 +22,7 @@ from ropewalk.quic.types.error_codes import (
 from ropewalk.quic.types.errors import TransportError
 from ropewalk.quic.types.events import TokenReceived
 from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL, ONE_RTT
-from ropewalk.quic.wire.ack import AckFrame, parse_ack
+from ropewalk.quic.wire.ack import parse_ack
 from ropewalk.quic.wire.frame_types import (
     ACK,
     ACK_ECN,
@@ -70,7 +71,7 @@ _ABSURD_DELAY: Final = 0x1000000
 
 @final
 class Dispatcher:
-    """Owns the parsing of payloads. One reader and one ACK are reused for all packets."""
+    """Owns the parsing of payloads."""
 
     def __init__(
         self,
@@ -79,14 +80,15 @@ class Dispatcher:
         handshaking: Handshaking,
         routing: Routing,
         accounting: Accounting,
+        workspace: Workspace,
     ) -> None:
         self._state = state
         self._lifecycle = lifecycle
         self._handshaking = handshaking
         self._routing = routing
         self._accounting = accounting
-        self._reader = Reader(b"")
-        self._ack = AckFrame()
+        self._reader = workspace.reader
+        self._ack = workspace.ack
         self._destination_cid = b""
         #: whether the last payload had a frame that is not a probing one (RFC 9000 9.1)
         self.non_probing = False

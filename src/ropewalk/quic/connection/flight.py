@@ -11,8 +11,8 @@ from ropewalk.quic.connection.handshaking import Handshaking
 from ropewalk.quic.connection.level import Level
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.state import ConnectionState
+from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
-from ropewalk.quic.protection.burst import BurstWriter
 from ropewalk.quic.recovery.sent_packet import TOKEN_CRYPTO, SentPacket
 from ropewalk.quic.types.datagrams import ECN_NOT_ECT, Burst
 from ropewalk.quic.types.error_codes import APPLICATION_ERROR
@@ -65,13 +65,14 @@ class Flight:
         lifecycle: Lifecycle,
         handshaking: Handshaking,
         source_cid: bytes,
+        workspace: Workspace,
     ) -> None:
         self._state = state
         self._lifecycle = lifecycle
         self._handshaking = handshaking
         self._source_cid = source_cid
-        self._writer = BytesWriter()
-        self._burst = BurstWriter()
+        self._writer = workspace.payload
+        self._burst = workspace.burst
 
     def transmit(self, now: float) -> Burst | None:
         """The next handshake datagram, or None when neither level has something to say."""

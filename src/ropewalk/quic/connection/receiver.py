@@ -18,9 +18,10 @@ from ropewalk.quic.connection.state import (
     ConnectionState,
     Undecryptable,
 )
+from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.protection.key_update import OneRttKeys
-from ropewalk.quic.protection.unmask import ShortHeaderBatch, unmask_long
+from ropewalk.quic.protection.unmask import unmask_long
 from ropewalk.quic.recovery.received import ReceivedPackets
 from ropewalk.quic.types.datagrams import Datagrams
 from ropewalk.quic.types.error_codes import AEAD_LIMIT_REACHED, PROTOCOL_VIOLATION
@@ -55,6 +56,7 @@ class Receiver:
         routing: Routing,
         dispatcher: Dispatcher,
         own_cid_length: i64,
+        workspace: Workspace,
     ) -> None:
         self._state = state
         self._lifecycle = lifecycle
@@ -62,7 +64,7 @@ class Receiver:
         self._routing = routing
         self._dispatcher = dispatcher
         self._packet_number_offset: i64 = 1 + own_cid_length
-        self._batch = ShortHeaderBatch()
+        self._batch = workspace.batch
 
     def receive(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
         """Process ``datagrams.data[start:stop]``, a run of whole segments for this connection."""
@@ -206,6 +208,7 @@ class Receiver:
                 self._routing.on_non_probing(route, now)
             if state.life != ACTIVE:
                 break
+        batch.clear()
         if opened:
             self._authenticated(opened, route, now)
             if keys.updated:

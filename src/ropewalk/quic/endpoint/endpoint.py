@@ -9,6 +9,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.connection import Connection
+from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.endpoint.deadlines import Deadlines
 from ropewalk.quic.endpoint.incoming import Incoming, Knock
 from ropewalk.quic.endpoint.replies import Replies
@@ -89,6 +90,7 @@ class Endpoint:
 
     def __init__(self, config: EndpointConfiguration) -> None:
         self._config = config
+        self._workspace = Workspace()
         self._cid_length: i64 = config.connection_ids.length()
         self._entries: dict[int, _Entry] = {}
         self._by_connection: dict[Connection, _Entry] = {}
@@ -133,6 +135,7 @@ class Endpoint:
             None,
             b"",
             True,
+            self._workspace,
             now,
         )
         self.counters.connections_opened += 1
@@ -360,6 +363,7 @@ class Endpoint:
             knock.destination_cid if retried else None,
             self._config.token_keys.reset_token(source_cid),
             check.valid,
+            self._workspace,
             now,
         )
         connection.set_new_token(

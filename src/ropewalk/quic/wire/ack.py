@@ -86,10 +86,9 @@ def parse_ack(reader: Reader, frame_type: i64, into: AckFrame) -> None:
         while more > 0:
             more -= 1
             # A gap of 0 stands for one missing packet, hence the 2. Varints are below
-            # 2**62, so none of these differences can wrap.
+            # 2**62, so none of these differences can wrap; a high end below 0 is below
+            # any length too.
             high = low - reader.varint() - 2
-            if high < 0:
-                raise _below_zero(frame_type)
             length = reader.varint()
             if length > high:
                 raise _below_zero(frame_type)
