@@ -34,7 +34,8 @@ def main() -> int:
     parser.add_argument("--peer", action="append", choices=PEERS, help="only this peer")
     parser.add_argument("--case", default="", help="only cases whose name contains this")
     parser.add_argument("--role", choices=["client", "server"], help="only our role")
-    parser.add_argument("--no-report", action="store_true", help=f"leave {REPORT.name} as it is")
+    parser.add_argument("--report", type=Path, default=REPORT, help="where the page is written")
+    parser.add_argument("--no-report", action="store_true", help="write no page")
     parser.add_argument("--install-seconds", type=float, default=300.0)
     arguments = parser.parse_args()
     peers = find_peers(arguments.install_seconds, arguments.peer or PEERS)
@@ -55,8 +56,8 @@ def main() -> int:
     else:
         print(_summary(results))
     if whole and not arguments.no_report:
-        REPORT.parent.mkdir(exist_ok=True)
-        REPORT.write_text(_report(results))
+        arguments.report.parent.mkdir(exist_ok=True)
+        arguments.report.write_text(_report(results))
     if any(result.outcome == FAILED for result in results):
         return 1
     return 0 if any(result.outcome == PASSED for result in results) else 2

@@ -202,10 +202,10 @@ def test_half_a_client_hello_is_kept_only_for_a_while() -> None:
     pair.wire.clear()
     pair.deliver_to_server(first)
     assert pair.server_endpoint.incoming() == []
-    assert len(pair.server_endpoint._knocks) == 1
+    assert pair.server_endpoint._door.waiting() == 1
     pair.now += 5.1
     pair.server_endpoint.on_timeout(pair.now)
-    assert pair.server_endpoint._knocks == {}
+    assert pair.server_endpoint._door.waiting() == 0
 
 
 def test_a_late_copy_of_the_first_flight_does_not_knock_again() -> None:

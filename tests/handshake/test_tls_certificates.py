@@ -228,9 +228,12 @@ def test_a_certificate_with_many_names_is_summed_up() -> None:
 def test_the_purpose_must_allow_servers() -> None:
     purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH])
     leaf, _ = hand_made(AUTHORITY, SAN, purpose)
-    alert, reason = refusal([der(leaf)])
-    assert alert == UNSUPPORTED_CERTIFICATE
-    assert "wrong purpose" in reason
+    for roots in (AUTHORITY.cert_pem, leaf.public_bytes(Encoding.PEM)):
+        for policy in (PrivateCa(roots), WebPki(roots)):
+            alert, reason = refusal([der(leaf)], policy)
+            if isinstance(policy, PrivateCa):
+                assert alert == UNSUPPORTED_CERTIFICATE
+                assert "wrong purpose" in reason
     any_purpose = x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE])
     leaf, _ = hand_made(AUTHORITY, SAN, any_purpose)
     assert verify([der(leaf)]) == "private-ca"
@@ -272,6 +275,17 @@ def test_an_ed25519_authority_is_named_as_the_reason(
     assert "CN=Edwards" in reason
     assert "Ed25519" in reason
     assert "--pin" in reason
+
+
+def test_a_key_of_unknown_kind_is_unsupported() -> None:
+    ecdsa = bytes.fromhex("06072a8648ce3d0201")
+    leaf = chain_of(CERTIFICATE)[0]
+    assert ecdsa in leaf
+    bent = leaf.replace(ecdsa, bytes.fromhex("06072a8648ce3d0209"))
+    assert refusal([bent], NoVerification())[0] == UNSUPPORTED_CERTIFICATE
+    pem = x509.load_der_x509_certificate(bent).public_bytes(Encoding.PEM)
+    with pytest.raises(ConfigurationError, match="key cannot be read"):
+        load_credential(pem, CERTIFICATE.key_pem)
 
 
 def test_a_wrong_pin_shows_the_right_one() -> None:

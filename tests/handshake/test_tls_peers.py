@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ropewalk.quic.handshake.credentials import StaticCredentials, load_credential
 from ropewalk.quic.handshake.tls import TlsClient, TlsServer
 from ropewalk.quic.protection.labels import hkdf_expand_label
 from ropewalk.quic.types.configuration import Configuration, NoVerification
 from ropewalk.quic.types.errors import HandshakeError
 from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL, ONE_RTT, Handshake, TrafficSecret
-from tests.handshake.tls_pair import CERTIFICATE, client_config, server_config
+from ropewalk.runtime.certificates import MadeCertificate, make_certificate
+from tests.handshake.tls_pair import AUTHORITY, CERTIFICATE, NOW, client_config, server_config
 
 PEERS = ["aioquic", "qh3"]
 LEVELS = (INITIAL, HANDSHAKE, ONE_RTT)
@@ -50,18 +52,18 @@ class Peer:
         level = {value: key for key, value in self.epochs.items()}[epoch]
         self.secrets[level, direction == self.tls.Direction.ENCRYPT] = secret
 
-    def serve(self) -> None:
-        """Give a server the test certificate."""
+    def serve(self, made: MadeCertificate = CERTIFICATE) -> None:
+        """Give a server a certificate."""
         context = self.context
         if self.tls.__name__.startswith("qh3"):
             hazmat = importlib.import_module("qh3._hazmat")
-            context.certificate = hazmat.Certificate(pem_to_der(CERTIFICATE.cert_pem))
+            context.certificate = hazmat.Certificate(pem_to_der(made.cert_pem))
             context.certificate_private_key = hazmat.EcPrivateKey(
-                pem_to_der(CERTIFICATE.key_pem), 256, True
+                pem_to_der(made.key_pem), 256, True
             )
         else:
-            context.certificate = self.tls.load_pem_x509_certificates(CERTIFICATE.cert_pem)[0]
-            context.certificate_private_key = self.tls.load_pem_private_key(CERTIFICATE.key_pem)
+            context.certificate = self.tls.load_pem_x509_certificates(made.cert_pem)[0]
+            context.certificate_private_key = self.tls.load_pem_private_key(made.key_pem)
 
     def talk(self, ours: Handshake) -> list[TrafficSecret]:
         secrets: list[TrafficSecret] = []
@@ -134,6 +136,18 @@ def test_each_cipher_suite_in_both_roles(package: str, suite: int) -> None:
     assert ours.cipher_suite == suite
     server, _ = run_server(package, server_config(cipher_suites=(suite,)))
     assert server.cipher_suite == suite
+
+
+@pytest.mark.parametrize("key_type", ["p384", "ed25519", "rsa2048"])
+def test_every_kind_of_server_key_in_both_roles(key_type: str) -> None:
+    made = make_certificate(["server.example"], key_type=key_type, issuer=AUTHORITY, now=NOW)
+    peer = Peer("aioquic", is_client=False)
+    peer.serve(made)
+    ours = TlsClient(client_config())
+    ours.start(b"our parameters")
+    peer.check(ours, peer.talk(ours))
+    store = StaticCredentials(load_credential(made.cert_pem, made.key_pem))
+    run_server("aioquic", server_config(credentials=store))
 
 
 def open_record(secret: bytes, sequence: int, record: bytes) -> tuple[int, bytes]:

@@ -136,6 +136,8 @@ async def test_the_bodys_exception_comes_out_as_it_is(made: MadeCertificate) -> 
             ):
                 raise failure
     assert caught.value is caught_too.value is failure
+    assert failure.__cause__ is None
+    assert failure.__context__ is None
     assert ends == [55]
 
 

@@ -14,8 +14,7 @@ def send_many(link, count=1000, size=1000, spacing=0.001):
     arrivals = []
     for number in range(count):
         data = number.to_bytes(4, "big") + bytes(size - 4)
-        for arrival in link.send(data, ECN_NOT_ECT, number * spacing):
-            arrivals.append(arrival)
+        arrivals.extend(link.send(data, ECN_NOT_ECT, number * spacing))
     arrivals.sort(key=lambda arrival: arrival.time)
     return arrivals
 

@@ -233,7 +233,7 @@ def test_only_what_is_missing_of_a_lost_range_goes_again() -> None:
 
 
 def test_a_lost_fin_goes_again_with_the_data_that_is_lost_or_alone() -> None:
-    client, server = pair()
+    client, _ = pair()
     opened(client, 1)
     client.streams.write(0, b"abc")
     client.streams.finish(0)

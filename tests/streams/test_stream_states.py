@@ -23,7 +23,7 @@ from ropewalk.quic.types.events import (
     StreamResetByPeer,
     StreamStoppedByPeer,
 )
-from ropewalk.quic.wire.frames import ResetStreamFrame, StopSendingFrame
+from ropewalk.quic.wire.frames import MaxDataFrame, ResetStreamFrame, StopSendingFrame
 from tests.streams.stream_flow import Side, configuration, events_of, pair, read_all, settle
 
 
@@ -178,7 +178,7 @@ def test_reset_drops_data_in_flight_and_tells_how_much_was_sent() -> None:
 
 
 def test_a_lost_reset_is_sent_again_until_acknowledged() -> None:
-    client, server = pair()
+    client, _ = pair()
     stream_id = client.streams.open(False)
     assert stream_id is not None
     client.streams.reset(stream_id, 5)
@@ -285,6 +285,16 @@ def test_a_stopped_stream_that_ends_is_forgotten_unread() -> None:
     server.streams.on_stream(stream_id, 3, b"def", True)
     assert server.streams.live() == 0
     assert server.streams.closed() == 1
+
+
+def test_bytes_that_arrive_after_a_stop_give_their_credit_back() -> None:
+    _, server = pair(server=configuration(connection_window=8000, stream_window=8000))
+    server.streams.on_stream(2, 0, b"", False)
+    server.streams.stop(2, 1)
+    server.streams.on_stream(2, 0, bytes(5000), False)
+    server.streams.on_stream(2, 4000, bytes(2000), True)
+    (packet,) = server.packets()
+    assert packet.frames() == [MaxDataFrame(14_000)]
 
 
 def test_a_stop_after_the_end_is_known_asks_for_nothing() -> None:

@@ -172,3 +172,10 @@ def test_frames_compare_by_what_they_say() -> None:
     assert repr(first) == "AckFrame(delay=0, ranges=[5, 0])"
     with pytest.raises(TypeError):
         hash(first)
+
+
+def test_the_smallest_ack_takes_five_bytes_and_not_one_less() -> None:
+    assert written([(5, 5)], room=5) == (1, fields(ACK, 5, 0, 0, 0))
+    assert written([(5, 5)], room=4) == (0, b"")
+    assert written([(5, 5)], room=7, ecn=(0, 0, 0)) == (0, b"")
+    assert written([(5, 5)], room=8, ecn=(0, 0, 0))[0] == 1

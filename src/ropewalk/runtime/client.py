@@ -27,6 +27,7 @@ from ropewalk.runtime.settings import (
     Settings,
     client_configuration,
     endpoint_configuration,
+    fit,
 )
 
 #: RFC 8305 5: the next address is tried when this many seconds brought no answer.
@@ -126,8 +127,9 @@ class _Race:
         driver = self._driver
         connection: Connection | None = None
         try:
-            driver.add(self._network.connect(address, local))
-            connection = driver.open(self._configuration, address, local)
+            carrier = self._network.connect(address, local)
+            driver.add(carrier)
+            connection = driver.open(fit(self._configuration, carrier), address, local)
             await connection.wait_handshake()
             if self._winner is None:
                 self._winner = connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from types import TracebackType
@@ -177,21 +177,21 @@ class Connection:
             await self._accepting.wait()
         return queue.popleft()
 
-    async def __aiter__(self) -> AsyncIterator[Stream]:
-        """Bidirectional streams as the peer opens them, until a clean close by either side.
+    def __aiter__(self) -> Self:
+        """Iterate over bidirectional streams as the peer opens them.
 
-        A close by the peer with application code 0 is clean; other ends raise.
+        Ends with a clean close: by this side, or by the peer with application code 0. Other
+        ends raise as :meth:`accept_stream`.
         """
-        while True:
-            try:
-                stream = await self.accept_stream()
-            except ClosedResourceError:
-                return
-            except ApplicationError:
-                if self._closed_cleanly():
-                    return
-                raise
-            yield stream
+        return self
+
+    async def __anext__(self) -> Stream:
+        try:
+            return await self.accept_stream()
+        except (ClosedResourceError, ApplicationError):
+            if self._closed_cleanly():
+                raise StopAsyncIteration from None
+            raise
 
     # -- datagrams
 

@@ -258,7 +258,7 @@ class Driver:
                 if self._armed == inf:
                     await self._wake.wait()
                 else:
-                    with move_on_after(max(self._armed - now, _SHORTEST_SLEEP)):
+                    with move_on_after(max(self._armed - self.now(), _SHORTEST_SLEEP)):
                         await self._wake.wait()
 
     def _stop(self) -> None:

@@ -15,7 +15,13 @@ from ropewalk.quic.endpoint import Incoming
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.carrier import Carrier
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
-from ropewalk.quic.types.errors import ApplicationError, ConfigurationError, ConnectionLost
+from ropewalk.quic.types.errors import (
+    ApplicationError,
+    ConfigurationError,
+    ConnectionLost,
+    StopSending,
+    StreamReset,
+)
 from ropewalk.quic.types.identity import CredentialStore
 from ropewalk.runtime.connection import DRAIN_LIMIT, Connection
 from ropewalk.runtime.driver import Driver
@@ -25,6 +31,7 @@ from ropewalk.runtime.settings import (
     Pem,
     Settings,
     endpoint_configuration,
+    fit,
     server_configuration,
 )
 
@@ -63,8 +70,8 @@ async def serve(
     The handler runs once the handshake is complete. When it returns, its connection is
     closed with code 0 after everything sent was acknowledged. When it raises, only its
     connection closes: with the error's own code for an :exc:`ApplicationError`, with
-    ``error_code`` otherwise, and the error is logged. Errors that say that the peer is gone
-    are no fault of the handler's and logged at debug level.
+    ``error_code`` otherwise, and the error is logged. Errors that tell what the peer did (it
+    left, it reset or stopped a stream) are logged in one line, without a traceback.
 
     Leaving the body cancels the handlers, tells all peers, drains, and closes the sockets.
 
@@ -133,6 +140,7 @@ class Server:
         self._handlers = handlers
         self.addresses = tuple(carrier.address() for carrier in carriers)
         for carrier in carriers:
+            self._configuration = fit(self._configuration, carrier)
             self.driver.add(carrier)
 
     def close_all(self) -> None:
@@ -178,8 +186,10 @@ class Server:
 
     def _close_after(self, failure: Exception, connection: Connection) -> None:
         """A handler raised: close its connection, and tell who should know."""
-        if connection.lost and _is_loss(failure):
-            _logger.debug("%s ended: %s", connection, failure)
+        if _is_by_peer(failure, connection.lost):
+            # A peer must not be able to fill the log with tracebacks.
+            _logger.info("%s ended: %s", connection, failure)
+            connection.start_close(self._error_code, "")
         elif isinstance(failure, ApplicationError) and not failure.from_peer:
             connection.start_close(failure.code, failure.reason)
         else:
@@ -187,11 +197,13 @@ class Server:
             connection.start_close(self._error_code, "")
 
 
-def _is_loss(failure: BaseException) -> bool:
-    """Whether an error, or each one of a group, only says that the connection is over."""
+def _is_by_peer(failure: BaseException, lost: bool) -> bool:
+    """Whether an error, or each one of a group, only says what the peer or the network did."""
     if isinstance(failure, BaseExceptionGroup):
-        return all(_is_loss(each) for each in failure.exceptions)
-    return isinstance(failure, ConnectionLost)
+        return all(_is_by_peer(each, lost) for each in failure.exceptions)
+    if isinstance(failure, (StreamReset, StopSending)):
+        return True
+    return lost and isinstance(failure, ConnectionLost)
 
 
 async def _bind(network: Network, host: str | None, port: int) -> list[Carrier]:

@@ -6,12 +6,14 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from ropewalk.quic.endpoint.connection_ids import RandomConnectionIds
 from ropewalk.quic.endpoint.token_keys import RootTokenKeys
 from ropewalk.quic.handshake.credentials import StaticCredentials, load_credential
+from ropewalk.quic.types.carrier import Carrier
 from ropewalk.quic.types.configuration import (
     Configuration,
     EndpointConfiguration,
@@ -90,7 +92,7 @@ def client_configuration(
     return with_system_roots(
         Configuration(
             alpn=_names(alpn),
-            server_name=host if server_name is None else server_name,
+            server_name=host.partition("%")[0] if server_name is None else server_name,
             verification=WebPki() if verification is None else verification,
             **_with_defaults(settings),
         )
@@ -139,6 +141,19 @@ def endpoint_configuration(
         max_connections=max_connections,
         max_half_open=max_half_open,
     )
+
+
+def fit(configuration: Configuration, carrier: Carrier) -> Configuration:
+    """The configuration with datagrams no larger than the carrier's; says so if it must."""
+    if configuration.max_udp_payload <= carrier.mtu:
+        return configuration
+    _logger.warning(
+        "max_udp_payload is %d, but from %s at most %d bytes fit into a datagram; using that",
+        configuration.max_udp_payload,
+        carrier.address(),
+        carrier.mtu,
+    )
+    return replace(configuration, max_udp_payload=carrier.mtu)
 
 
 def read_pem(source: Pem, what: str) -> bytes:

@@ -273,8 +273,8 @@ class Transfer:
         self.server_app = _Server(plan, self.network, serving)
         client_witness: Witness | None = None
         if plan.witness:
-            client_witness = Witness("client", serving)
-            self.server_app.witness = Witness("server", base)
+            client_witness = Witness("client", True, serving)
+            self.server_app.witness = Witness("server", False, base)
             base = replace(base, observer=client_witness)
             self.server_app.config = replace(serving, observer=self.server_app.witness)
             self.network.oracles += [client_witness.oracle, self.server_app.witness.oracle]

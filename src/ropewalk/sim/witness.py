@@ -57,8 +57,9 @@ class Witness(Observer):
     limits never shrink.
     """
 
-    def __init__(self, name: str, peer: Configuration) -> None:
+    def __init__(self, name: str, is_client: bool, peer: Configuration) -> None:
         self.name = name
+        self._is_client = is_client
         self.packets_sent = 0
         self.packets_received = 0
         self.oracle: Oracle = _Audit(self)
@@ -161,6 +162,7 @@ class Witness(Observer):
 
     def _on_stream_sent(self, now: float, frame: Seen) -> None:
         _, stream_id, offset, length, fin = frame
+        self._check_number(now, stream_id)
         stream = self._stream(stream_id)
         end = offset + length
         if offset > stream.highest:
@@ -201,6 +203,14 @@ class Witness(Observer):
             stream = _SentStream(self._peer.stream_window)
             self._streams[stream_id] = stream
         return stream
+
+    def _check_number(self, now: float, stream_id: int) -> None:
+        """Streams that this side opens are numbered below the peer's limit (RFC 9000 4.6)."""
+        if bool(stream_id & 1) == self._is_client:
+            return
+        limit = self._max_streams_uni if stream_id & 2 else self._max_streams_bidi
+        if stream_id // 4 >= limit:
+            self._broken(now, f"stream {stream_id} is number {stream_id // 4 + 1} of {limit}")
 
     def _space(self, level: int) -> _Space:
         space = self._spaces.get(level)

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from math import inf
 from typing import Final, final
 
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.connection import Connection
 from ropewalk.quic.connection.workspace import Workspace
+from ropewalk.quic.endpoint.counters import EndpointCounters
 from ropewalk.quic.endpoint.deadlines import Deadlines
-from ropewalk.quic.endpoint.incoming import Incoming, Knock
+from ropewalk.quic.endpoint.door import Door
+from ropewalk.quic.endpoint.incoming import Doorkeeper, Incoming
+from ropewalk.quic.endpoint.knock import Knock
 from ropewalk.quic.endpoint.replies import Replies
 from ropewalk.quic.endpoint.reset import ResetTokens
 from ropewalk.quic.endpoint.tokens import (
     TOKEN_RETRY,
     TokenCheck,
-    check_token,
     make_new_token,
-    make_retry_token,
 )
 from ropewalk.quic.handshake.factory import make_handshake
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
 from ropewalk.quic.types.datagrams import Burst, Datagrams
-from ropewalk.quic.types.error_codes import CONNECTION_REFUSED, INVALID_TOKEN
 from ropewalk.quic.types.errors import ConfigurationError, StatelessReset
 from ropewalk.quic.types.local import BLOCKED, REMOVED, SEND_FAILED, WRITABLE, LocalChange
 from ropewalk.quic.wire.header import (
@@ -39,27 +38,10 @@ from ropewalk.quic.wire.header import (
 
 #: RFC 9000 14.1: a datagram with a client's Initial has at least this size.
 _SMALLEST_INITIAL: Final = 1200
-#: 7.2: the first destination ID of a client has at least this length.
-_SHORTEST_FIRST_CID: Final = 8
-#: How long a half-received ClientHello is kept, in seconds.
-_KNOCK_LIFETIME: Final = 5.0
+#: The door's place among the owners of deadlines; connections count from 1.
+_DOOR: Final = 0
 #: While its socket is blocked, a connection is not woken more often than this, in seconds.
 _BLOCKED_PAUSE: Final = 0.01
-
-
-@final
-class EndpointCounters:
-    """What an endpoint counted besides its connections."""
-
-    def __init__(self) -> None:
-        self.datagrams_dropped: i64 = 0
-        self.connections_accepted: i64 = 0
-        self.connections_refused: i64 = 0
-        self.connections_opened: i64 = 0
-        self.connections_closed: i64 = 0
-        self.version_negotiations: i64 = 0
-        self.stateless_resets: i64 = 0
-        self.retries: i64 = 0
 
 
 @final
@@ -81,7 +63,7 @@ class _Entry:
 
 
 @final
-class Endpoint:
+class Endpoint(Doorkeeper):
     """Demultiplexes datagrams to connections and gathers what they send.
 
     The driver calls ``receive``, ``on_local`` and ``on_timeout``, then ``transmit`` until it
@@ -97,7 +79,6 @@ class Endpoint:
         self._by_cid: dict[bytes, _Entry] = {}
         self._next_key = 1
         self._half_open: i64 = 0
-        self._knocks: dict[bytes, Knock] = {}
         self._incoming: list[Incoming] = []
         self._reset_tokens = ResetTokens(config.entropy)
         self._replies = Replies(config)
@@ -107,6 +88,7 @@ class Endpoint:
         self._blocked: dict[int, bool] = {}
         self._deadlines = Deadlines()
         self.counters = EndpointCounters()
+        self._door = Door(config, self._replies, self.counters)
 
     # -- connections
 
@@ -279,75 +261,24 @@ class Endpoint:
     # -- clients at the door
 
     def _knock(self, header: LongHeader, datagram: Datagrams, now: float) -> None:
-        knock = self._knocks.get(header.destination_cid)
-        if knock is None:
-            if (
-                header.packet_type != PACKET_INITIAL
-                or len(header.destination_cid) < _SHORTEST_FIRST_CID
-            ):
-                self.counters.datagrams_dropped += 1
-                return
-            knock = Knock(header, datagram, now)
-            if not knock.add(datagram):
-                self.counters.datagrams_dropped += 1
-                return
-            if self._is_full():
-                self.counters.connections_refused += 1
-                self._replies.close(knock, CONNECTION_REFUSED, b"the server is full", now)
-                return
-            self._knocks[knock.destination_cid] = knock
-            self._deadlines.set(0, min(self._deadlines_of_knocks(), now + _KNOCK_LIFETIME))
-        else:
-            if (
-                knock.remote != datagram.remote
-                or len(knock.datagrams) >= self._config.max_waiting_datagrams
-            ):
-                self.counters.datagrams_dropped += 1
-                return
-            was_ready = knock.ready
-            knock.add(datagram)
-            if was_ready:
-                return
-        if knock.ready:
-            self._announce(knock, now)
-
-    def _announce(self, knock: Knock, now: float) -> None:
         config = self._config
-        check = check_token(
-            config.token_keys,
-            knock.token,
-            knock.remote,
-            config.wall_clock(),
-            config.retry_token_lifetime,
-            config.new_token_lifetime,
+        waiting = self._door.waiting()
+        full = (
+            len(self._entries) + waiting >= config.max_connections
+            or self._half_open + waiting >= config.max_half_open
         )
-        if check.kind == TOKEN_RETRY and (
-            not check.valid or check.retry_source_cid != knock.destination_cid
-        ):
-            # RFC 9000 8.1.3: the client cannot recover from this by itself.
-            self._replies.close(knock, INVALID_TOKEN, b"the Retry token is not valid", now)
-            self.ignore_knock(knock)
-            return
-        self._incoming.append(Incoming(self, knock, check))
-
-    def _is_full(self) -> bool:
-        config = self._config
-        return (
-            len(self._entries) + len(self._knocks) >= config.max_connections
-            or self._half_open + len(self._knocks) >= config.max_half_open
-        )
-
-    def _deadlines_of_knocks(self) -> float:
-        earliest = inf
-        for knock in self._knocks.values():
-            earliest = min(earliest, knock.arrived + _KNOCK_LIFETIME)
-        return earliest
+        knock = self._door.knock(header, datagram, full, now)
+        self._deadlines.set(_DOOR, self._door.deadline())
+        if knock is not None:
+            check = self._door.check(knock, now)
+            if check is not None:
+                self._incoming.append(Incoming(self, knock, check))
 
     def accept_knock(
         self, knock: Knock, check: TokenCheck, config: Configuration, now: float
     ) -> Connection:
         """Make the connection that ``Incoming.accept`` asked for."""
-        self._knocks.pop(knock.destination_cid, None)
+        self._door.forget(knock)
         source_cid = self._config.connection_ids.generate()
         retried = check.kind == TOKEN_RETRY
         connection = Connection(
@@ -377,29 +308,17 @@ class Endpoint:
         self._after(entry, now)
         return connection
 
-    def retry_knock(self, knock: Knock) -> None:
+    def retry_knock(self, knock: Knock, now: float) -> None:
         """Send the Retry that ``Incoming.retry`` asked for."""
-        self._knocks.pop(knock.destination_cid, None)
-        self.counters.retries += 1
-        source_cid = self._config.connection_ids.generate()
-        token = make_retry_token(
-            self._config.token_keys,
-            knock.remote,
-            knock.destination_cid,
-            source_cid,
-            self._config.wall_clock(),
-        )
-        self._replies.retry(knock, source_cid, token)
+        self._door.retry(knock, now)
 
-    def refuse_knock(self, knock: Knock) -> None:
+    def refuse_knock(self, knock: Knock, now: float) -> None:
         """Send the refusal that ``Incoming.refuse`` asked for."""
-        self._knocks.pop(knock.destination_cid, None)
-        self.counters.connections_refused += 1
-        self._replies.close(knock, CONNECTION_REFUSED, b"", knock.arrived)
+        self._door.refuse(knock, now)
 
     def ignore_knock(self, knock: Knock) -> None:
         """Forget a client at the door."""
-        self._knocks.pop(knock.destination_cid, None)
+        self._door.forget(knock)
 
     # -- datagrams out
 
@@ -455,26 +374,14 @@ class Endpoint:
     def on_timeout(self, now: float) -> None:
         """Act on every timer that is due."""
         for key in self._deadlines.due(now):
-            if key == 0:
-                self._expire_knocks(now)
+            if key == _DOOR:
+                self._door.expire(now)
+                self._deadlines.set(_DOOR, self._door.deadline())
                 continue
             entry = self._entries.get(key)
             if entry is not None:
                 entry.connection.on_timeout(now)
                 self._after(entry, now)
-
-    def _expire_knocks(self, now: float) -> None:
-        expired = [
-            knock for knock in self._knocks.values() if knock.arrived + _KNOCK_LIFETIME <= now
-        ]
-        for knock in expired:
-            if not knock.ready:
-                del self._knocks[knock.destination_cid]
-        live = inf
-        for knock in self._knocks.values():
-            if not knock.ready:
-                live = min(live, knock.arrived + _KNOCK_LIFETIME)
-        self._deadlines.set(0, live)
 
     # -- tables
 

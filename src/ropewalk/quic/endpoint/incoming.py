@@ -1,110 +1,37 @@
-"""A client at the door: its first Initial packets, before anything is decided (RFC 9000 7, 8.1)."""
+"""A client at the door, and the four answers it may get (RFC 9000 8.1)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
-
-from mypy_extensions import i64
+from typing import final
 
 from ropewalk.quic.connection.connection import Connection
-from ropewalk.quic.connection.crypto_stream import CryptoReceiver
+from ropewalk.quic.endpoint.knock import Knock
 from ropewalk.quic.endpoint.tokens import TokenCheck
-from ropewalk.quic.handshake.tls.peek import peek_client_hello
-from ropewalk.quic.protection.initial import initial_protection
-from ropewalk.quic.protection.unmask import unmask_long
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration
-from ropewalk.quic.types.datagrams import Datagrams
-from ropewalk.quic.types.errors import ConfigurationError, HandshakeError, TransportError
-from ropewalk.quic.types.protection import PacketProtection
-from ropewalk.quic.wire.frames import CryptoFrame, parse_frames
-from ropewalk.quic.wire.header import PACKET_INITIAL, LongHeader, parse_long_header
-from ropewalk.quic.wire.packet_number import decode_packet_number
-
-if TYPE_CHECKING:
-    from ropewalk.quic.endpoint.endpoint import Endpoint
-
-WAITING: Final = 0
-DECIDED: Final = 1
+from ropewalk.quic.types.errors import ConfigurationError
 
 
-@final
-class Knock:
-    """Datagrams of one would-be connection, kept until its ClientHello is whole.
+class Doorkeeper:
+    """Carries out what is decided about an :class:`Incoming`. The endpoint is one."""
 
-    Nothing is acknowledged here, so what is dropped is sent again by the client.
-    """
+    def accept_knock(
+        self, knock: Knock, check: TokenCheck, config: Configuration, now: float
+    ) -> Connection:
+        """Begin the handshake."""
+        raise NotImplementedError
 
-    def __init__(self, header: LongHeader, datagrams: Datagrams, now: float) -> None:
-        self.destination_cid = header.destination_cid
-        self.source_cid = header.source_cid
-        self.version: i64 = header.version
-        self.token = header.token
-        self.remote = datagrams.remote
-        self.local: i64 = datagrams.local
-        self.local_ip = datagrams.local_ip
-        self.arrived = now
-        self.bytes_received: i64 = 0
-        self.datagrams: list[Datagrams] = []
-        self.crypto = CryptoReceiver()
-        self.client_hello = b""
-        client, server = initial_protection(int(header.version), header.destination_cid)
-        self.client_protection: PacketProtection = client
-        self.server_protection: PacketProtection = server
-        #: the ClientHello is whole, or so broken that the handshake should say so
-        self.ready = False
-        self.server_name: str | None = None
-        self.alpns: tuple[str, ...] = ()
+    def retry_knock(self, knock: Knock, now: float) -> None:
+        """Send a Retry."""
+        raise NotImplementedError
 
-    def add(self, datagram: Datagrams) -> bool:
-        """Take one datagram. False when it holds no authentic Initial packet."""
-        authentic = False
-        data = datagram.data
-        position: i64 = 0
-        size: i64 = len(data)
-        while position < size:
-            header = parse_long_header(data, position, size)
-            if header is None:
-                break
-            if header.packet_type == PACKET_INITIAL:
-                authentic = self._open(data, position, header) or authentic
-            position = header.end
-        if authentic or self.datagrams:
-            self.datagrams.append(datagram)
-            self.bytes_received += size
-        return authentic
+    def refuse_knock(self, knock: Knock, now: float) -> None:
+        """Send CONNECTION_REFUSED."""
+        raise NotImplementedError
 
-    def _open(self, data: bytes, start: i64, header: LongHeader) -> bool:
-        offset = header.packet_number_offset
-        unmasked = unmask_long(data, start, offset, header.end, self.client_protection)
-        if unmasked is None:
-            return False
-        full_header, truncated, length = unmasked
-        number = decode_packet_number(truncated, length, -1)
-        payload = self.client_protection.open(
-            0, number, full_header, data[offset + length : header.end]
-        )
-        if payload is None:
-            return False
-        try:
-            for frame in parse_frames(payload):
-                if isinstance(frame, CryptoFrame):
-                    self.client_hello += self.crypto.receive(frame.offset, frame.data)
-            self._peek()
-        except (TransportError, HandshakeError):
-            # Let the connection find the same fault and close with the right code.
-            self.ready = True
-        return True
-
-    def _peek(self) -> None:
-        if self.ready or not self.client_hello:
-            return
-        info = peek_client_hello(self.client_hello)
-        if info is not None:
-            self.ready = True
-            self.server_name = info.server_name
-            self.alpns = tuple(info.alpn)
-            self.client_hello = b""
+    def ignore_knock(self, knock: Knock) -> None:
+        """Forget it."""
+        raise NotImplementedError
 
 
 @final
@@ -115,11 +42,11 @@ class Incoming:
     ``server_name`` and ``alpns`` are what its ClientHello asks for.
     """
 
-    def __init__(self, endpoint: Endpoint, knock: Knock, check: TokenCheck) -> None:
-        self._endpoint = endpoint
+    def __init__(self, keeper: Doorkeeper, knock: Knock, check: TokenCheck) -> None:
+        self._keeper = keeper
         self._knock = knock
         self._check = check
-        self._state: i64 = WAITING
+        self._decided = False
         self.remote: Address = knock.remote
         self.local = int(knock.local)
         self.local_ip = knock.local_ip
@@ -135,7 +62,7 @@ class Incoming:
                 "a server needs a certificate: set credentials in the configuration"
             )
         self._decide()
-        return self._endpoint.accept_knock(self._knock, self._check, config, now)
+        return self._keeper.accept_knock(self._knock, self._check, config, now)
 
     def retry(self, now: float) -> None:
         """Make the client prove its address first (Retry, RFC 9000 8.1.2). Raises
@@ -143,19 +70,19 @@ class Incoming:
         if self.token_valid:
             raise ConfigurationError("the client has proved its address; a second Retry is void")
         self._decide()
-        self._endpoint.retry_knock(self._knock)
+        self._keeper.retry_knock(self._knock, now)
 
     def refuse(self, now: float) -> None:
         """Turn the client away with CONNECTION_REFUSED."""
         self._decide()
-        self._endpoint.refuse_knock(self._knock)
+        self._keeper.refuse_knock(self._knock, now)
 
     def ignore(self) -> None:
         """Say nothing; the client runs into its timeout."""
         self._decide()
-        self._endpoint.ignore_knock(self._knock)
+        self._keeper.ignore_knock(self._knock)
 
     def _decide(self) -> None:
-        if self._state != WAITING:
+        if self._decided:
             raise ConfigurationError("this incoming connection has been decided already")
-        self._state = DECIDED
+        self._decided = True

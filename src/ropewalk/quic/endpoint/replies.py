@@ -7,7 +7,7 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
-from ropewalk.quic.endpoint.incoming import Knock
+from ropewalk.quic.endpoint.knock import Knock
 from ropewalk.quic.endpoint.reset import make_stateless_reset
 from ropewalk.quic.protection.burst import BurstWriter
 from ropewalk.quic.protection.retry import retry_integrity_tag
@@ -67,13 +67,13 @@ class Replies:
         if data is not None:
             self._queue(data, to, now)
 
-    def retry(self, knock: Knock, source_cid: bytes, token: bytes) -> None:
+    def retry(self, knock: Knock, source_cid: bytes, token: bytes, now: float) -> None:
         """Send the client away to come back with a token (RFC 9000 17.2.5)."""
         packet = encode_retry_without_tag(
             knock.version, knock.source_cid, source_cid, token, self._config.entropy(1)[0]
         )
         tag = retry_integrity_tag(int(knock.version), knock.destination_cid, packet)
-        self._queue(packet + tag, knock.datagrams[0], knock.arrived)
+        self._queue(packet + tag, knock.datagrams[0], now)
 
     def close(self, knock: Knock, code: i64, reason: bytes, now: float) -> None:
         """Close at once, in an Initial packet (RFC 9000 10.2.3), keeping nothing."""

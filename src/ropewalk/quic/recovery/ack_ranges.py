@@ -42,12 +42,12 @@ def subtract_ranges(ranges: list[int], known: list[int], oldest: i64, parts: lis
             parts.append(low)
 
 
-def covers(parts: list[int], packet_number: i64) -> bool:
+def covers(ranges: list[int], packet_number: i64) -> bool:
     """Whether the number lies in one of the ranges."""
     index: i64 = 0
-    while index < len(parts):
-        high: i64 = parts[index]
-        low: i64 = parts[index + 1]
+    while index < len(ranges):
+        high: i64 = ranges[index]
+        low: i64 = ranges[index + 1]
         if low <= packet_number <= high:
             return True
         index += 2

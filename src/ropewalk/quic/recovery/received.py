@@ -230,6 +230,6 @@ class ReceivedPackets:
 
     def _cap(self) -> None:
         if len(self._highs) > MAX_RANGES:
-            self._floor = i64(self._highs[-1]) + 1
             del self._highs[-1]
             del self._lows[-1]
+            self._floor = self._lows[-1]

@@ -11,7 +11,7 @@ PACKET_THRESHOLD: Final = 3
 TIME_FRACTION: Final = 0.125
 _MOST_PACKETS: Final = 64
 _LARGEST_FRACTION: Final = 1.0
-#: Loss events in a row without a spurious one after which the path counts as orderly again.
+#: Loss events in a row without a spurious one after which the thresholds come down.
 _HONEST_LOSSES: Final = 16
 
 
@@ -20,7 +20,7 @@ class ReorderingTolerance:
     """The two loss thresholds of a packet-number space.
 
     They start at the RFC's values, rise to what a packet that was wrongly declared lost
-    shows to be needed (both bounded), and fall back after a series of true losses.
+    shows to be needed (both bounded), and come back by halves after a series of true losses.
     """
 
     def __init__(self) -> None:
@@ -44,8 +44,8 @@ class ReorderingTolerance:
         self._honest += 1
         if persistent or self._honest >= _HONEST_LOSSES:
             self._honest = 0
-            self.packets = PACKET_THRESHOLD
-            self.fraction = TIME_FRACTION
+            self.packets = max(self.packets // 2, PACKET_THRESHOLD)
+            self.fraction = max(self.fraction / 2, TIME_FRACTION)
 
     def loss_delay(self, rtt: float, granularity: float) -> float:
         """Seconds that a packet may stay behind a later acknowledged one."""

@@ -228,7 +228,7 @@ class PacketSpace:
 
     def _check_skipped(self, ack: AckFrame) -> None:
         for number in self.ledger.skipped:
-            if covers(self._parts, number):
+            if covers(ack.ranges, number):
                 raise TransportError(
                     PROTOCOL_VIOLATION,
                     f"packet {number} was acknowledged but left out on purpose",

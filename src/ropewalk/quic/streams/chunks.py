@@ -31,7 +31,7 @@ class ChunkQueue:
         self._offsets: list[int] = []
         #: pieces before this index are released and wait for the lists to be compacted
         self._head: i64 = 0
-        #: where the last slice ended: the next one mostly goes on from there
+        #: a guess, checked at each use: where the last slice ended, the next mostly begins
         self._cursor: i64 = 0
 
     def append(self, data: bytes) -> None:
@@ -144,7 +144,6 @@ class ChunkQueue:
         elif head >= _COMPACT_AT and head * 2 >= count:
             del pieces[:head]
             del offsets[:head]
-            self._cursor = max(0, self._cursor - head)
             self._head = 0
 
     def clear(self) -> None:

@@ -85,13 +85,12 @@ class ControlFrames:
         return False
 
     def _some_limit_due(self) -> bool:
+        due = False
         for remote in self._remote:
-            if remote.due:
-                return True
+            due = due or remote.due
         for local in self._local:
-            if local.blocked_due:
-                return True
-        return False
+            due = due or local.blocked_due
+        return due
 
     def queue_sending(self, stream: SendStream) -> None:
         """A RESET_STREAM or STREAM_DATA_BLOCKED is due."""

@@ -91,8 +91,6 @@ class ReceiveBuffer:
         if first > 0:
             left_end: i64 = starts[first - 1] + len(pieces[first - 1])
             if left_end > offset:
-                if left_end >= end:
-                    return
                 data = data[left_end - offset :]
                 offset = left_end
         after: i64 = first

@@ -137,7 +137,7 @@ class ReceiveStream:
             self.final_size = end
             self.move(FIN)
         if self.stopped:
-            self.move(DISCARD)
+            self._end_discarded()
             return False
         if self.state > SIZE_KNOWN:
             return False
@@ -165,7 +165,7 @@ class ReceiveStream:
         self.reset_code = code
         self._discard()
         if self.stopped:
-            self.move(DISCARD)
+            self._end_discarded()
             return False
         return True
 
@@ -241,6 +241,12 @@ class ReceiveStream:
             # Nobody will read it: the connection's credit goes back at once.
             window.consumed = end
             connection.consume(grown)
+
+    def _end_discarded(self) -> None:
+        """A stopped stream ends as soon as its end is known; then nothing need be asked."""
+        self.move(DISCARD)
+        if self.state != RECV:
+            self.stop_due = False
 
     def _discard(self) -> None:
         """Drop what waits and give its connection credit back."""

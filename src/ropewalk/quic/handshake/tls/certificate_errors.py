@@ -21,6 +21,15 @@ from ropewalk.quic.handshake.tls.codepoints import (
 )
 from ropewalk.quic.types.errors import HandshakeError
 
+#: What reading a field of a malformed certificate may raise.
+MALFORMED: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 _ADVICE: Final = (
     "give the authority's certificate (PrivateCa, --ca) or pin the server's key (PinnedKey, --pin)"
 )
@@ -35,6 +44,23 @@ def explain(
     now: datetime,
 ) -> HandshakeError:
     """The error for a chain that ``cryptography`` refused with the words ``said``."""
+    try:
+        return _explain(said, leaf, intermediates, roots, subject, now)
+    except MALFORMED as error:
+        # cryptography reads fields only when they are asked for.
+        return HandshakeError(
+            BAD_CERTIFICATE, f"a certificate in the server's chain is malformed ({error})"
+        )
+
+
+def _explain(
+    said: str,
+    leaf: x509.Certificate,
+    intermediates: list[x509.Certificate],
+    roots: list[x509.Certificate],
+    subject: x509.DNSName | x509.IPAddress,
+    now: datetime,
+) -> HandshakeError:
     if now > leaf.not_valid_after_utc:
         return HandshakeError(
             CERTIFICATE_EXPIRED,
@@ -120,7 +146,7 @@ def _explain_path(said: str, leaf: x509.Certificate) -> HandshakeError:
 def _names(leaf: x509.Certificate) -> str:
     try:
         extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return "no name at all (it has no subjectAltName)"
     names: list[str] = []
     for name in extension.value:
@@ -145,10 +171,7 @@ def _edwards_issuer(
                 break
         if parent is None:
             return ""
-        try:
-            key = parent.public_key()
-        except (ValueError, UnsupportedAlgorithm):
-            return ""
+        key = parent.public_key()
         if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
             return wanted.rfc4514_string()
         if parent.issuer == wanted:

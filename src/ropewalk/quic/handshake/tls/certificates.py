@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ropewalk.quic.handshake.tls.certificate_errors import MALFORMED
 from ropewalk.quic.handshake.tls.codepoints import (
     BAD_CERTIFICATE,
     CERTIFICATE_UNKNOWN,
@@ -77,7 +77,7 @@ class ServerVerifier:
         try:
             key = leaf.public_key()
             spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        except (ValueError, UnsupportedAlgorithm):
+        except MALFORMED:
             raise HandshakeError(
                 UNSUPPORTED_CERTIFICATE, "the server's certificate holds a key of unknown kind"
             ) from None

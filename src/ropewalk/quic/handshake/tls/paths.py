@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Final, final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import (
@@ -21,7 +20,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from ropewalk.quic.handshake.tls.certificate_errors import explain
+from ropewalk.quic.handshake.tls.certificate_errors import MALFORMED, explain
 from ropewalk.quic.handshake.tls.codepoints import BAD_CERTIFICATE
 from ropewalk.quic.types.errors import ConfigurationError, HandshakeError
 
@@ -97,7 +96,7 @@ class PathCheck:
             raise explain(
                 str(error), leaf, intermediates, self._anchors.certificates, self._subject, now
             ) from None
-        except ValueError as error:
+        except MALFORMED as error:
             raise HandshakeError(
                 BAD_CERTIFICATE, f"the server's certificate chain is malformed ({error})"
             ) from None
@@ -107,7 +106,7 @@ def parse_certificate(der: bytes) -> x509.Certificate:
     """A certificate of the peer. Raises ``HandshakeError`` (bad_certificate)."""
     try:
         return x509.load_der_x509_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except MALFORMED as error:
         raise HandshakeError(
             BAD_CERTIFICATE, f"a certificate of the server cannot be parsed ({error})"
         ) from None
@@ -124,25 +123,34 @@ def _check_authority_purpose(
     policy: Policy, certificate: x509.Certificate, extension: x509.ExtendedKeyUsage | None
 ) -> None:
     # The roots were chosen by hand; what stands between them and the leaf was not.
-    if extension is None or certificate.subject == certificate.issuer:
+    if certificate.subject != certificate.issuer:
+        _check_purpose(policy, certificate, extension)
+
+
+def _check_purpose(
+    policy: Policy, certificate: x509.Certificate, extension: x509.ExtendedKeyUsage | None
+) -> None:
+    if extension is None:
         return
     for purpose in extension:
         if purpose in _SERVER_PURPOSES:
             return
-    raise ValueError("required EKU not found in an authority")
+    raise ValueError("required EKU not found")
 
 
 # A private CA need not follow the web's certificate profile, but a leaf is no authority, a
-# path ends where its authorities say so, and a certificate serves only its purpose. The
-# leaf's own purpose, name and dates are checked by cryptography under any policy.
+# path ends where its authorities say so, and a certificate serves only its purpose. Names,
+# dates and signatures are checked by cryptography under any policy.
 _PRIVATE_AUTHORITY: Final = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
     .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_authority_key_usage)
     .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_authority_purpose)
 )
-_PRIVATE_LEAF: Final = ExtensionPolicy.permit_all().require_present(
-    x509.SubjectAlternativeName, Criticality.AGNOSTIC, None
+_PRIVATE_LEAF: Final = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
+    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _check_purpose)
 )
 
 

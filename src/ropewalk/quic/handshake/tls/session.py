@@ -7,9 +7,12 @@ from typing import Final
 from mypy_extensions import i64
 
 from ropewalk.quic.handshake.tls.codepoints import (
+    CLIENT_HELLO,
     DECODE_ERROR,
+    FINISHED,
     INTERNAL_ERROR,
     MESSAGE_NAMES,
+    SERVER_HELLO,
     UNEXPECTED_MESSAGE,
 )
 from ropewalk.quic.handshake.tls.groups import group_codes
@@ -39,6 +42,10 @@ from ropewalk.quic.wire.reader import Reader, Truncated
 MAX_MESSAGE: Final = 65536
 
 _HEADER: Final = 4
+
+#: The peer has to wait after these, or goes on under new keys, and no message may span a
+#: change of keys (RFC 9846 5.1).
+_LAST_OF_FLIGHT: Final = (CLIENT_HELLO, SERVER_HELLO, FINISHED)
 _CRYPTO_FRAME: Final = 0x06
 
 
@@ -95,6 +102,10 @@ class TlsSession(Handshake):
                 )
             if len(pending) < size:
                 return
+            if len(pending) > size and message_type in _LAST_OF_FLIGHT:
+                raise HandshakeError(
+                    UNEXPECTED_MESSAGE, f"more data follows {_name(message_type)} under old keys"
+                )
             message = bytes(pending[:size])
             del pending[:size]
             try:
@@ -103,11 +114,6 @@ class TlsSession(Handshake):
                 raise HandshakeError(
                     DECODE_ERROR, f"{_name(message_type)} ends in the middle of a field"
                 ) from None
-            if self._level != level and pending:
-                # RFC 9846 5.1: messages must not span a change of keys.
-                raise HandshakeError(
-                    UNEXPECTED_MESSAGE, f"more data follows {_name(message_type)} under old keys"
-                )
 
     def take_crypto(self, level: i64) -> bytes:
         """Bytes to send as CRYPTO at ``level`` that were not taken before; b"" for none."""
@@ -142,6 +148,7 @@ class TlsSession(Handshake):
         """Drop transcript and secrets; the exporter keeps working."""
         self._schedule = None
         self._client_random = b""
+        self._transport_parameters = b""
 
     # -- for the client and the server
     def _expect(self, message_type: int) -> None:

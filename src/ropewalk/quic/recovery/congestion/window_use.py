@@ -35,7 +35,8 @@ class WindowUse:
         if sample.largest_acked >= self._round_end or self._round_end > self._last_sent:
             self._round_end = self._last_sent
             self._most_before = self._most
-            self._most = bytes_in_flight
+            # A whole window may have left before this ACK, and nothing since.
+            self._most = bytes_in_flight + sample.acked
 
     def allows_doubling(self, window: i64) -> bool:
         """Slow start may go on: more than half of the window was in flight."""

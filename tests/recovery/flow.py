@@ -94,7 +94,7 @@ class Link:
 
 class Flow:
     """Sends ``chunks`` packets' worth of data (None: without end) and checks every oracle
-    of recovery after every event."""
+    of recovery as it goes."""
 
     def __init__(
         self,
@@ -237,7 +237,9 @@ class Flow:
         self._requeue(self.space.lost)
         self.rtt_peak = max(self.rtt_peak, self.route.rtt.latest)
         self.samples.append((now, self.controller.congestion_window))
-        self.check()
+        self.check_totals()
+        if len(self.samples) % 8 == 0 or (self.chunks is not None and self.chunks <= 1000):
+            self.check()
         self._transmit()
 
     def _timer_arguments(
