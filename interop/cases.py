@@ -71,8 +71,8 @@ RAW_CASES: list[Case] = [
         download=100_000,
     ),
     *_both("hello-retry-request"),
-    Case("retry", "client", peer=("--retry",), download=100_000),
-    Case("retry", "server", ours=("--retry",), download=100_000),
+    Case("retry", "client", peer=("--retry",), expect={"retried": True}, download=100_000),
+    Case("retry", "server", ours=("--retry",), expect={"retried": True}, download=100_000),
     Case(
         "key update by us", "client", ours=("--key-update",), download=1_000_000, upload=1_000_000
     ),
@@ -125,8 +125,8 @@ H3_CASES: list[Case] = [
         ours=("--groups", "P-384"),
         expect={"group": "P-384"},
     ),
-    Case("retry", "client", peer=("--validate-addr",)),
-    Case("retry", "server", ours=("--retry",)),
+    Case("retry", "client", peer=("--validate-addr",), expect={"retried": True}),
+    Case("retry", "server", ours=("--retry",), expect={"retried": True}),
     Case("key update by us", "client", ours=("--key-update",), download=1_000_000),
     Case("key update by us", "server", ours=("--key-update",), download=1_000_000),
 ]

@@ -78,6 +78,7 @@ def facts(connection: ropewalk.Connection) -> dict[str, object]:
         "alpn": connection.alpn,
         "cipher_suite": connection.core.cipher_suite,
         "group": connection.core.key_exchange_group,
+        "retried": connection.core.state.retry_source_cid is not None,
         "key_updates": int(connection.core.counters.key_updates),
     }
 

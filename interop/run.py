@@ -21,6 +21,7 @@ from cases import FAILED, NOT_RUN, PASSED, Arena, Result, cases_of
 from discovery import HERE, WORK, find_peers
 
 import ropewalk
+from ropewalk._build import running_build
 from ropewalk.runtime.certificates import make_authority, make_certificate
 
 PEERS = ["aioquic", "qh3", "ngtcp2"]
@@ -104,7 +105,7 @@ def _report(results: Sequence[Result]) -> str:
         "Written by `make interop`; edit `interop/`, not this page.",
         "",
         f"Run on {now:%Y-%m-%d} with Ropewalk {ropewalk.__version__} on CPython "
-        f"{platform.python_version()}, {platform.system()}, over loopback: "
+        f"{platform.python_version()}, {running_build().kind}, {platform.system()}, over loopback: "
         f"{_summary(results)}.",
         "",
         "| peer | version |",

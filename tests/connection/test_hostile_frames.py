@@ -22,7 +22,7 @@ FROM_CLIENT = [
     ("HANDSHAKE_DONE from a client", "1e", 0x0A, 0x1E),
     ("NEW_TOKEN from a client", "070155", 0x0A, 0x07),
     ("STREAM beyond the stream window", "0c00" + "84000000" + "55", 0x03, 0x0C),
-    ("STREAM that ends beyond 2**62 - 1", "0c00" + MAX + "5555", 0x03, 0x0C),
+    ("STREAM that ends beyond 2**62 - 1", "0c00" + MAX + "5555", 0x07, 0x0C),
     ("STREAM beyond the stream limit", "0a" + "8000fffc" + "0155", 0x04, 0x0A),
     ("STREAM on a stream that only the server may open", "0a010155", 0x05, 0x0A),
     ("STREAM on the server's unidirectional stream", "0a030155", 0x05, 0x0A),

@@ -64,6 +64,7 @@ from ropewalk.quic.wire.frames import (
     parse_frame,
 )
 from ropewalk.quic.wire.reader import Reader, Truncated
+from ropewalk.quic.wire.stream_header import parse_stream_header
 
 _STREAM_MASK: Final = 0xF8
 _ABSURD_DELAY: Final = 0x1000000
@@ -89,6 +90,7 @@ class Dispatcher:
         self._accounting = accounting
         self._reader = workspace.reader
         self._ack = workspace.ack
+        self._stream_header = workspace.stream_header
         self._destination_cid = b""
         #: whether the last payload had a frame that is not a probing one (RFC 9000 9.1)
         self.non_probing = False
@@ -97,6 +99,7 @@ class Dispatcher:
         """Process a payload; whether it elicits an ACK. Raises ``TransportError``."""
         state = self._state
         reader = self._reader
+        header = self._stream_header
         reader.reset(payload)
         if reader.end == 0:
             raise TransportError(PROTOCOL_VIOLATION, "a packet without frames")
@@ -108,16 +111,9 @@ class Dispatcher:
                 frame_type = payload[reader.position]
                 if frame_type & _STREAM_MASK == STREAM and level == ONE_RTT:
                     reader.position += 1
-                    stream_id = reader.varint()
-                    offset: i64 = 0
-                    if frame_type & 0x04:
-                        offset = reader.varint()
-                    if frame_type & 0x02:
-                        length = reader.varint()
-                    else:
-                        length = reader.end - reader.position
-                    data = reader.take(length)
-                    state.streams.on_stream(stream_id, offset, data, frame_type & 0x01 != 0)
+                    parse_stream_header(reader, frame_type, header)
+                    data = reader.take(header.length)
+                    state.streams.on_stream(header.stream_id, header.offset, data, header.fin)
                     ack_eliciting = True
                     self.non_probing = True
                 elif frame_type == PADDING:

@@ -11,6 +11,7 @@ from ropewalk.quic.protection.burst import BurstWriter
 from ropewalk.quic.protection.unmask import ShortHeaderBatch
 from ropewalk.quic.wire.ack import AckFrame
 from ropewalk.quic.wire.reader import Reader
+from ropewalk.quic.wire.stream_header import StreamHeader
 
 
 @final
@@ -24,6 +25,7 @@ class Workspace:
         self.burst = BurstWriter()
         #: the short headers being unmasked
         self.batch = ShortHeaderBatch()
-        #: the cursor over the payload being parsed, and the ACK read last
+        #: the cursor over the payload being parsed, and the frame read last
         self.reader = Reader(b"")
         self.ack = AckFrame()
+        self.stream_header = StreamHeader()
