@@ -26,7 +26,16 @@ from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
 from ropewalk.quic.types.datagrams import Burst, Datagrams
 from ropewalk.quic.types.errors import ConfigurationError, StatelessReset
-from ropewalk.quic.types.local import BLOCKED, REMOVED, SEND_FAILED, WRITABLE, LocalChange
+from ropewalk.quic.types.local import (
+    ADDED,
+    BLOCKED,
+    DOWN,
+    REMOVED,
+    SEND_FAILED,
+    UP,
+    WRITABLE,
+    LocalChange,
+)
 from ropewalk.quic.wire.header import (
     PACKET_INITIAL,
     PACKET_UNKNOWN,
@@ -347,9 +356,9 @@ class Endpoint(Doorkeeper):
     def on_local(self, local: int, what: LocalChange, now: float) -> None:
         """A socket or interface of the driver changed. A blocked one holds up only the
         connections that use it."""
-        if what.kind == BLOCKED or what.kind == REMOVED:
+        if what.kind in (BLOCKED, REMOVED, DOWN):
             self._blocked[local] = True
-        elif what.kind == WRITABLE:
+        elif what.kind in (WRITABLE, ADDED, UP):
             self._blocked.pop(local, None)
             for entry in self._entries.values():
                 if entry.connection.local == local:
