@@ -4,6 +4,7 @@ import pytest
 
 from ropewalk.quic.types.errors import HandshakeTimeout, IdleTimeout
 from ropewalk.sim.link import LinkProfile
+from ropewalk.sim.oracles import Amplification, all_oracles
 from ropewalk.sim.transfer import Transfer, TransferFailed, TransferPlan
 from tests.transport.transfers import link
 
@@ -67,6 +68,18 @@ def test_the_handshake_survives_when_one_direction_starts_late():
     transfer.backward.up = False
     transfer.network.clock.at(4.0, lambda: setattr(transfer.backward, "up", True))
     assert transfer.run().intact
+
+
+def test_a_server_that_hears_no_more_stops_at_three_times_what_it_heard():
+    transfer = planned(link(), oracles=all_oracles(1200))
+    transfer.network.clock.at(0.01, lambda: setattr(transfer.forward, "up", False))
+    transfer.network.clock.at(6.0, lambda: setattr(transfer.forward, "up", True))
+    assert transfer.run().intact
+    (amplification,) = (
+        oracle for oracle in transfer.network.oracles if isinstance(oracle, Amplification)
+    )
+    # The first flight and its probes came up against the limit, which the oracle watches.
+    assert 2.0 < amplification.largest_ratio <= 3.0
 
 
 def test_a_change_of_the_line_during_the_transfer_is_survived():

@@ -113,13 +113,19 @@ class Flight:
             slot.ack_largest = received.largest
         ack_size: i64 = len(writer)
         probing = level.probes > 0
-        if probing or route.recovery.can_send(now) > 0:
+        # Handshake data must not wait for a window full of 1-RTT packets which the peer cannot
+        # acknowledge before it has that very data: with nothing of this space in flight, no
+        # timer would ever set it free (RFC 9002 6.2.1 arms none for 1-RTT yet).
+        if probing or route.recovery.can_send(now) > 0 or space.ack_eliciting_in_flight == 0:
             self._write_crypto(level, writer, room, slot)
         if probing and len(writer) == ack_size:
             write_ping(writer)
         if len(writer) == 0:
             return None
         elicits = len(writer) > ack_size
+        if len(writer) < 4:
+            # Enough for a header-protection sample (RFC 9001 5.4.2).
+            write_padding(writer, 4 - len(writer))
         if elicits and probing:
             level.probes -= 1
         return _Part(level, slot, writer.getvalue(), elicits)
@@ -153,8 +159,6 @@ class Flight:
         for part in parts:
             level = part.level
             assert level.send is not None
-            if len(part.payload) + part.number_length < 4:
-                part.payload += bytes(3)
             before = burst.size()
             header = self._header(level, part)
             number = part.slot.packet_number

@@ -277,11 +277,11 @@ class Endpoint(Doorkeeper):
             or self._half_open + waiting >= config.max_half_open
         )
         knock = self._door.knock(header, datagram, full, now)
-        self._deadlines.set(_DOOR, self._door.deadline())
         if knock is not None:
             check = self._door.check(knock, now)
             if check is not None:
                 self._incoming.append(Incoming(self, knock, check))
+        self._deadlines.set(_DOOR, self._door.deadline())
 
     def accept_knock(
         self, knock: Knock, check: TokenCheck, config: Configuration, now: float
