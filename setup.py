@@ -45,13 +45,18 @@ def why_not_compiled() -> str:
     if shutil.which(compiler[0]) is None:
         return f"no C compiler ({compiler[0]}) was found when it was installed"
     include = sysconfig.get_path("include")
+    if not Path(include, "Python.h").exists():
+        return f"no Python headers ({include}/Python.h) were found when it was installed"
     with tempfile.TemporaryDirectory() as folder:
         probe = Path(folder, "probe.c")
         probe.write_text("#include <Python.h>\nint main(void) { return 0; }\n")
         command = [*compiler, "-fPIC", f"-I{include}", "-c", str(probe), "-o", f"{probe}.o"]
-        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        return f"Python's C headers were not found ({include}/Python.h) when it was installed"
+        said = [line for line in done.stderr.splitlines() if "error" in line] or [
+            "it did not say why"
+        ]
+        return f"the C compiler failed on Python's headers when it was installed: {said[0]}"
     return ""
 
 

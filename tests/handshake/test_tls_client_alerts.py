@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
 from ropewalk.quic.handshake.tls import codepoints as tls
 from ropewalk.quic.handshake.tls.certificates import MAX_CHAIN
@@ -24,13 +26,15 @@ from ropewalk.quic.handshake.tls.messages import (
     encode_encrypted_extensions,
     encode_server_hello,
 )
+from ropewalk.quic.handshake.tls.signatures import check_signature, server_content, sign
 from ropewalk.quic.types.error_codes import PROTOCOL_VIOLATION
-from ropewalk.quic.types.errors import TransportError
+from ropewalk.quic.types.errors import ConfigurationError, HandshakeError, TransportError
 from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL, ONE_RTT
 from tests.handshake.tls_pair import (
     Pair,
     alert_of,
     client_config,
+    read_client_hello,
     read_server_hello,
     server_config,
     split_messages,
@@ -115,7 +119,7 @@ def test_a_compression_method_is_illegal() -> None:
 
 
 def test_a_bad_hybrid_share_is_illegal() -> None:
-    for size in (1119, 1120, 1121):
+    for size in (1, 1087, 1088, 1119, 1120, 1121):
         pair, data, _ = answered(Pair(client_config(key_shares=("X25519MLKEM768",))))
         hello = read_server_hello(data)
         hello.extensions[tls.KEY_SHARE] = b"\x11\xec" + vector16(bytes(size))
@@ -180,8 +184,6 @@ def test_a_cookie_is_echoed_with_the_same_shares() -> None:
     first = split_messages(pair.client.take_crypto(INITIAL))[0]
     pair.client.receive(INITIAL, retry([VERSION, (tls.COOKIE, vector16(b"crumbs"))]))
     second = pair.client.take_crypto(INITIAL)
-    from tests.handshake.tls_pair import read_client_hello
-
     before, after = read_client_hello(first), read_client_hello(second)
     assert after.extensions.pop(tls.COOKIE) == vector16(b"crumbs")
     assert after.extensions == before.extensions
@@ -352,6 +354,18 @@ def test_signatures_that_do_not_convince() -> None:
     for data, alert in cases:
         pair, _ = at_verify()
         assert alert_of(lambda p=pair, d=data: p.client.receive(HANDSHAKE, d)) == alert
+
+
+@pytest.mark.parametrize("curve", [ec.SECP521R1(), ec.SECP256K1()])
+def test_keys_that_no_scheme_of_ours_uses_are_unsupported(curve: ec.EllipticCurve) -> None:
+    key = ec.generate_private_key(curve)
+    content = server_content(bytes(32))
+    signature = key.sign(content, ec.ECDSA(hashes.SHA512()))
+    with pytest.raises(HandshakeError) as caught:
+        check_signature(key.public_key(), 0x0603, signature, content)
+    assert caught.value.alert == tls.UNSUPPORTED_CERTIFICATE
+    with pytest.raises(ConfigurationError):
+        sign(x25519.X25519PrivateKey.generate(), 0x0403, content, False)
 
 
 def test_finished_messages_that_do_not_fit() -> None:

@@ -11,6 +11,7 @@ from ropewalk.quic.handshake.tls import TlsServer
 from ropewalk.quic.handshake.tls import codepoints as tls
 from ropewalk.quic.handshake.tls.codec import message, vector8, vector16
 from ropewalk.quic.handshake.tls.extensions import encode_alpn, encode_u16_vector
+from ropewalk.quic.handshake.tls.groups import X25519_MLKEM768, make_key_shares
 from ropewalk.quic.handshake.tls.messages import ClientHello
 from ropewalk.quic.handshake.tls.session import MAX_MESSAGE
 from ropewalk.quic.types.error_codes import PROTOCOL_VIOLATION
@@ -22,6 +23,7 @@ from tests.handshake.tls_pair import (
     alert_of,
     client_config,
     read_client_hello,
+    seeded,
     server_config,
     write_client_hello,
 )
@@ -29,6 +31,10 @@ from tests.handshake.tls_pair import (
 
 def share(group: int, key: bytes) -> bytes:
     return group.to_bytes(2, "big") + vector16(key)
+
+
+def hybrid_share() -> bytes:
+    return make_key_shares([X25519_MLKEM768], seeded(30))[0].share
 
 
 def set_extension(extension_type: int, body: bytes) -> Callable[[ClientHello], None]:
@@ -151,6 +157,27 @@ BAD_HELLOS: list[tuple[str, Callable[[ClientHello], None], int]] = [
     (
         "a short hybrid share",
         set_extension(tls.KEY_SHARE, vector16(share(0x11EC, b"\x01" * 1215))),
+        tls.ILLEGAL_PARAMETER,
+    ),
+    (
+        "a hybrid share without its X25519 half",
+        lambda hello: hello.extensions.update(
+            {tls.KEY_SHARE: vector16(share(0x11EC, hybrid_share()[:1184]))}
+        ),
+        tls.ILLEGAL_PARAMETER,
+    ),
+    (
+        "a hybrid share with a byte too many",
+        lambda hello: hello.extensions.update(
+            {tls.KEY_SHARE: vector16(share(0x11EC, hybrid_share() + b"!"))}
+        ),
+        tls.ILLEGAL_PARAMETER,
+    ),
+    (
+        "a hybrid share cut in its ML-KEM half",
+        lambda hello: hello.extensions.update(
+            {tls.KEY_SHARE: vector16(share(0x11EC, hybrid_share()[:1183]))}
+        ),
         tls.ILLEGAL_PARAMETER,
     ),
     (

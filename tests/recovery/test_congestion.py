@@ -140,14 +140,17 @@ def test_persistent_congestion_leaves_the_minimum_and_slow_starts_to_the_thresho
     driver = Driver(kind(SIZE))
     for _ in range(3):
         driver.round()
-    driver.lose(persistent=True)
+    sent = driver.lose(persistent=True)
     assert driver.controller.congestion_window == 2 * SIZE
     assert driver.controller.slow_start_threshold > 2 * SIZE
     driver.now += 0.001
+    driver.ack(SIZE, driver.next - 1, sent, in_flight=SIZE)
+    assert driver.controller.congestion_window == 3 * SIZE, "no recovery period is left over"
+    driver.controller.congestion_window = 2 * SIZE
     driver.round()
     assert driver.controller.congestion_window == 4 * SIZE
     driver.lose()
-    assert driver.controller.slow_start_threshold < 4 * SIZE, "no recovery period is left over"
+    assert driver.controller.slow_start_threshold < 4 * SIZE
 
 
 @both
@@ -315,9 +318,11 @@ def test_cubic_never_grows_by_more_than_half_in_a_round() -> None:
 def test_cubic_takes_up_the_old_curve_after_a_spurious_loss() -> None:
     driver = after_loss_at(500 * SIZE)
     twin = after_loss_at(500 * SIZE)
+    # Past the plateau: a new curve would have to start flat.
     for one in (driver, twin):
-        for _ in range(20):
+        for _ in range(110):
             one.round()
+    assert driver.controller.congestion_window > 510 * SIZE
     sent = driver.lose()
     driver.controller.on_spurious(driver.now, SIZE, sent)
     assert driver.controller.congestion_window == twin.controller.congestion_window
@@ -327,6 +332,19 @@ def test_cubic_takes_up_the_old_curve_after_a_spurious_loss() -> None:
             one.round()
     difference = driver.controller.congestion_window - twin.controller.congestion_window
     assert abs(difference) < 0.02 * twin.controller.congestion_window
+
+
+def test_cubic_starts_on_a_plateau_after_persistent_congestion() -> None:
+    driver = after_loss_at(500 * SIZE)
+    driver.lose(persistent=True)
+    driver.now += 0.001
+    threshold = driver.controller.slow_start_threshold
+    while driver.controller.congestion_window < threshold:
+        driver.round()
+    window = driver.controller.congestion_window
+    for _ in range(5):
+        driver.round()
+    assert window < driver.controller.congestion_window < window + 8 * SIZE
 
 
 # -- HyStart++
@@ -361,8 +379,11 @@ def test_a_rising_rtt_slows_growth_and_ends_slow_start_after_five_rounds() -> No
     growth = rounds(hystart, [0.05, 0.05, 0.05, 0.057, 0.058, 0.058])
     assert hystart.phase == CONSERVATIVE
     assert growth[-1] == 1000
-    rounds(hystart, [0.06] * 5)
-    assert hystart.phase == DONE
+    # The first ACK of a sixth round tells that the fifth is over.
+    for count, phase in ((5, CONSERVATIVE), (6, DONE)):
+        hystart = HyStart()
+        rounds(hystart, [0.05] * 3 + [0.058] * count)
+        assert hystart.phase == phase
 
 
 def test_a_rise_within_the_threshold_is_noise() -> None:

@@ -29,6 +29,18 @@ def test_compressed_acks_do_not_inflate_the_rate() -> None:
     assert max(rate for _, rate, _ in recorder.samples) <= SIZE / 0.01
 
 
+def test_an_ack_that_overtakes_the_last_one_does_not_inflate_the_rate() -> None:
+    route, recorder = make_route()
+    space = make_space()
+    for number in range(11):
+        send(space, route, 1.0 + 0.05 * number)
+    ack(space, 1.5, (0, 0))
+    send(space, route, 1.5)
+    # All that left within half a second is acknowledged a tenth of a second after the first.
+    ack(space, 1.6, (0, 11))
+    assert recorder.samples[-1][1] == pytest.approx(11 * SIZE / 0.5)
+
+
 def test_samples_are_marked_until_what_was_in_flight_is_delivered() -> None:
     route, recorder = make_route()
     space = make_space()

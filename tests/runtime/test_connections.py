@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import socket
 
 import anyio
@@ -87,7 +89,7 @@ async def test_both_sides_open_streams_of_both_kinds(pair: Pair) -> None:
             assert await stream.receive() == b"answer"
         receiving = await connection.accept_stream(bidirectional=False)
         assert await receiving.receive() == b"thanks"
-        await connection.close(7, "done")
+        await connection.close(0, "done")
 
     with anyio.fail_after(BOUND):
         async with pair(handler) as (connection, _):
@@ -101,7 +103,7 @@ async def test_both_sides_open_streams_of_both_kinds(pair: Pair) -> None:
                 await sending.send(b"thanks")
             await connection.wait_closed()
             assert str(connection.error) == (
-                "the peer closed the connection with application code 7: done"
+                "the peer closed the connection with application code 0: done"
             )
 
 
@@ -230,3 +232,25 @@ async def test_a_full_server_refuses_further_connections(made: MadeCertificate) 
             with pytest.raises(ropewalk.TransportError, match="CONNECTION_REFUSED"):
                 async with connect("127.0.0.1", server.address.port, alpn=ALPN, ca=made.cert_pem):
                     pytest.fail("the server took a second connection")
+
+
+async def test_a_server_shrugs_off_bytes_that_are_no_quic(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = random.Random(7)
+    with (
+        anyio.fail_after(BOUND),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger,
+    ):
+        async with pair(echo) as (connection, server), await connection.open_stream() as stream:
+            target = (server.address.ip, server.address.port)
+            for size in (1, 7, 20, 21, 100, 1199, 1200, 1500, 9000):
+                for first_byte in (0x00, 0x40, 0x80, 0xC0, 0xD3, 0xFF):
+                    data = bytes([first_byte]) + noise.randbytes(size - 1)
+                    stranger.sendto(data, target)
+                    # And with our version, so that parsing goes further.
+                    stranger.sendto(data[:1] + b"\x00\x00\x00\x01" + data[5:], target)
+            await stream.send(b"still here")
+            assert await stream.receive() == b"still here"
+            assert server.driver.endpoint.counters.datagrams_dropped > 50
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -330,3 +330,37 @@ async def test_keep_alive_holds_off_the_idle_timeout(pair: Pair) -> None:
             async with await connection.open_stream() as stream:
                 await stream.send(b"awake")
                 assert await stream.receive() == b"awake"
+
+
+async def test_a_peer_that_takes_nothing_does_not_hold_us_for_ever(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ropewalk.runtime.connection._FLUSH_PATIENCE", 0.3)
+    settings = ropewalk.runtime.Settings(stream_window=32768, stream_window_limit=32768)
+    with anyio.fail_after(BOUND):
+        async with pair(idle, **settings) as (connection, _):
+            stream = await connection.open_stream()
+            await stream.send(bytes(100_000))
+            with pytest.raises(ropewalk.ConnectionLost, match="67232 bytes are left"):
+                await connection.flush()
+            stream.reset(0)  # what nobody wants any more is not waited for
+
+
+async def test_a_peers_reset_is_logged_without_a_traceback(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def handler(connection: Connection) -> None:
+        stream = await connection.accept_stream()
+        async for _ in stream:
+            pass
+
+    with anyio.fail_after(BOUND), caplog.at_level(logging.INFO, "ropewalk"):
+        async with pair(handler) as (connection, _):
+            stream = await connection.open_stream()
+            await stream.send(b"x")
+            stream.reset(3)
+            await connection.wait_closed()
+    (record,) = [record for record in caplog.records if record.name == "ropewalk.runtime"]
+    assert record.levelno == logging.INFO
+    assert record.exc_info is None
+    assert "reset the stream" in record.getMessage()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import anyio
 import pytest
 
 import ropewalk
-from ropewalk.quic.types.configuration import NoVerification, PinnedKey, PrivateCa
-from ropewalk.runtime import connect, serve
+from ropewalk.quic.types.address import Address
+from ropewalk.quic.types.carrier import Carrier
+from ropewalk.quic.types.configuration import Configuration, NoVerification, PinnedKey, PrivateCa
+from ropewalk.runtime import Settings, SystemNetwork, connect, serve
 from ropewalk.runtime.certificates import MadeCertificate
 from ropewalk.runtime.settings import client_configuration, server_configuration
 
@@ -54,6 +57,12 @@ def test_keywords_reach_the_configuration() -> None:
     assert made.max_udp_payload == 1300
 
 
+def test_every_field_of_the_configuration_can_be_set() -> None:
+    by_argument = {"alpn", "server_name", "verification", "credentials"}
+    fields = {each.name for each in dataclasses.fields(Configuration)}
+    assert Settings.__annotations__.keys() == fields - by_argument
+
+
 def test_a_server_needs_to_prove_itself(made: MadeCertificate) -> None:
     with pytest.raises(ropewalk.ConfigurationError, match="certificate and key"):
         server_configuration("x", made.cert_pem, None, None)
@@ -95,3 +104,35 @@ async def test_a_key_log_that_cannot_be_written_hinders_nobody(
         ):
             pass
     assert sum("SSLKEYLOGFILE" in record.message for record in caplog.records) == 2
+
+
+def test_a_zone_is_not_part_of_a_servers_name() -> None:
+    assert client_configuration("fe80::1%eth0", "x", None, PIN, None, None).server_name == "fe80::1"
+
+
+@pytest.mark.anyio
+async def test_datagrams_shrink_to_what_the_route_carries_and_that_is_told(
+    made: MadeCertificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Narrow(SystemNetwork):
+        def connect(self, remote: Address, local: int) -> Carrier:
+            carrier = super().connect(remote, local)
+            carrier.mtu = 1300
+            return carrier
+
+    with anyio.fail_after(BOUND):
+        async with (
+            serve(
+                echo, "127.0.0.1", 0, alpn=ALPN, certificate=made.cert_pem, key=made.key_pem
+            ) as server,
+            connect(
+                "127.0.0.1",
+                server.address.port,
+                alpn=ALPN,
+                ca=made.cert_pem,
+                network=Narrow(),
+                max_udp_payload=9000,
+            ) as connection,
+        ):
+            assert connection.stats.paths[0].max_datagram_size == 1300
+    assert any("at most 1300 bytes" in record.getMessage() for record in caplog.records)

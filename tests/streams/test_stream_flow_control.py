@@ -101,6 +101,18 @@ def test_a_stream_whose_size_is_known_gets_no_more_credit() -> None:
     assert frames(server.packets(), MaxStreamDataFrame) == []
 
 
+def test_credit_that_became_pointless_before_it_was_written_is_not_promised() -> None:
+    client, server = pair(server=configuration(connection_window=10_000, stream_window=4000))
+    client.streams.open(True)
+    client.streams.write(0, bytes(3000))
+    for packet in client.packets():
+        server.receive(packet)
+    server.streams.read(0, 2500)
+    assert server.streams.has_frames()
+    server.streams.on_stream(0, 3000, b"", True)
+    assert not server.streams.has_frames()
+
+
 def test_lost_credit_is_granted_again_with_its_newest_value_or_not_at_all() -> None:
     client, server = pair(server=configuration(connection_window=4000, stream_window=4000))
     client.streams.open(True)
@@ -246,6 +258,21 @@ def test_new_data_stops_at_the_connections_window_and_says_so_once() -> None:
     assert sent_bytes(client.packets()) == 500
 
 
+def test_credit_that_comes_in_time_leaves_nothing_to_complain_of() -> None:
+    client, _ = pair(server=configuration(connection_window=1000, stream_window=5000))
+    client.streams.open(True)
+    client.streams.write(0, bytes(3000))
+    assert client.packet() is not None
+    client.streams.on_max_data(5000)
+    assert frames(client.packets(), DataBlockedFrame) == []
+    client, _ = pair(server=configuration(stream_window=1000))
+    client.streams.open(True)
+    client.streams.write(0, bytes(3000))
+    assert client.packet() is not None
+    client.streams.on_max_stream_data(0, 5000)
+    assert frames(client.packets(), StreamDataBlockedFrame) == []
+
+
 def test_lost_blocked_frames_go_again_only_while_blocked() -> None:
     client, _ = pair(server=configuration(connection_window=1000, stream_window=700))
     client.streams.open(True)
@@ -356,6 +383,22 @@ def test_streams_blocked_is_told_once_and_streams_available_answers() -> None:
     client.lost(again)
     assert client.packets() == []
     assert client.streams.open(True) == 8
+
+
+def test_a_limit_that_rises_in_time_leaves_nothing_to_complain_of() -> None:
+    client, _ = pair(server=configuration(max_bidirectional_streams=0))
+    assert client.streams.open(True) is None
+    client.streams.on_max_streams(1, True)
+    assert not client.streams.has_frames()
+
+
+def test_the_limit_moves_when_half_of_it_is_used() -> None:
+    _, server = pair(server=configuration(max_unidirectional_streams=8))
+    for number in range(6):
+        server.streams.on_stream(number * 4 + 2, 0, b"", True)
+        server.streams.read(number * 4 + 2, 1)
+        told = [frame for packet in server.packets() for frame in packet.frames()]
+        assert told == ([MaxStreamsFrame(12, False)] if number == 3 else [])
 
 
 def test_the_limit_moves_as_streams_finish() -> None:

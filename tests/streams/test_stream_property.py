@@ -254,7 +254,7 @@ def test_every_byte_arrives_once_and_in_order_whatever_the_channel_does(
     for side in world.sides:
         assert side.streams.live() == 0
         assert side.streams.sendable_bytes() == 0
-        assert not side.streams.unacknowledged()
+        assert not side.streams.undelivered()
         assert side.streams._credit.used <= side.streams._credit.limit
     first, second = world.sides
     assert first.streams.opened() == second.streams.opened()

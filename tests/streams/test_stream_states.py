@@ -43,7 +43,7 @@ def test_a_request_and_its_answer_leave_nothing_behind() -> None:
     for side in (client, server):
         assert side.streams.live() == 0
         assert side.streams.closed() == 1
-        assert not side.streams.unacknowledged()
+        assert not side.streams.undelivered()
         with pytest.raises(StreamStateError):
             side.streams.read(0, 10)
 
@@ -160,6 +160,9 @@ def test_reset_drops_data_in_flight_and_tells_how_much_was_sent() -> None:
     sent = client.packets(at_most=2)
     on_the_way = sum(len(frame.data) for packet in sent for frame in packet.stream_frames())
     client.streams.reset(0, 77)
+    part = client.streams._streams[0].send
+    assert part is not None
+    assert part.buffer.held() == 0
     (packet,) = client.packets()
     assert packet.frames() == [ResetStreamFrame(0, 77, on_the_way)]
     for late in sent:
@@ -184,14 +187,27 @@ def test_a_lost_reset_is_sent_again_until_acknowledged() -> None:
     client.streams.reset(stream_id, 5)
     (first,) = client.packets()
     client.lost(first)
-    assert client.streams.unacknowledged()
+    assert client.streams.undelivered()
     (second,) = client.packets()
     assert second.frames() == first.frames()
     client.acked(second)
-    assert not client.streams.unacknowledged()
+    assert not client.streams.undelivered()
     assert client.streams.live() == 0
     assert client.streams.reset_count() == 1
     client.lost(first)
+    assert client.packets() == []
+
+
+def test_a_reset_that_arrived_is_not_sent_again_for_a_lost_copy() -> None:
+    client, _ = pair()
+    client.streams.open(True)
+    client.streams.reset(0, 5)
+    (first,) = client.packets()
+    client.lost(first)
+    (second,) = client.packets()
+    client.acked(first)
+    client.lost(second)
+    assert client.streams.live() == 1
     assert client.packets() == []
 
 

@@ -207,9 +207,9 @@ def _progress(visible: bool) -> Progress:
 def _print(outcome: Outcome) -> None:
     console = Console()
     client, server = outcome.client.as_json(), outcome.server
-    table = Table(title=_build.describe(), title_justify="left")
-    for column, justify in (("", "left"), ("client", "right"), ("server", "right")):
-        table.add_column(column, justify="left" if justify == "left" else "right")
+    table = Table("")
+    for side in ("client", "server"):
+        table.add_column(side, justify="right")
     for name, label, form in (
         ("gbit_per_second", "Gbit/s", ",.3f"),
         ("seconds", "seconds", ",.3f"),
@@ -219,6 +219,8 @@ def _print(outcome: Outcome) -> None:
         ("cpu_us_per_packet", "CPU per packet, µs", ",.2f"),
     ):
         table.add_row(label, format(client[name], form), format(server[name], form))
+    console.print(_build.describe(), soft_wrap=True, highlight=False)
     console.print(table)
     if outcome.intact:
-        console.print(f"The file arrived intact, SHA-256 {outcome.received_sha256}")
+        console.print("The file arrived intact. SHA-256:")
+        console.print(outcome.received_sha256, soft_wrap=True, highlight=False)

@@ -21,7 +21,6 @@ from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from ropewalk.quic.connection import Connection as CoreConnection
 from ropewalk.quic.path.stats import PathStats
-from ropewalk.quic.streams.send_stream import DATA_SENT
 from ropewalk.quic.types import events
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.errors import ApplicationError, ConnectionLost
@@ -310,13 +309,7 @@ class Connection:
 
     def undelivered(self) -> int:
         """Bytes given to streams that the peer has not acknowledged, an end counting as one."""
-        left = 0
-        for stream in self.core.state.streams._streams.values():
-            send = stream.send
-            if send is not None and send.state <= DATA_SENT:
-                unfinished = send.final_size >= 0 and not send.fin_acked
-                left += int(send.buffer.held()) + unfinished
-        return left
+        return self.core.undelivered()
 
     # -- for the driver and the streams
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from ropewalk.observe.observer import Observer
 from ropewalk.quic.endpoint.connection_ids import RandomConnectionIds
 from ropewalk.quic.endpoint.token_keys import RootTokenKeys
 from ropewalk.quic.handshake.credentials import StaticCredentials, load_credential
@@ -49,6 +50,7 @@ class Settings(TypedDict, total=False):
     groups: tuple[str, ...]
     key_shares: tuple[str, ...]
     key_log: Callable[[str], None] | None
+    deterministic_signing: bool
     token: bytes
     version: int
     handshake_timeout: float
@@ -69,6 +71,7 @@ class Settings(TypedDict, total=False):
     datagram_queue: int
     congestion: str
     extensions: tuple[FrameExtension, ...]
+    observer: Observer | None
 
 
 def client_configuration(

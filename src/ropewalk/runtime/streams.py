@@ -219,7 +219,7 @@ class ReceiveStream(_Half, ByteReceiveStream):
         self._stopped_reading = False
         self._reset_by_peer: StreamReset | None = None
 
-    async def receive(self, max_bytes: int = 65536) -> bytes:
+    async def receive(self, max_bytes: int = 262144) -> bytes:
         """The next bytes in order, at least 1 and at most ``max_bytes``.
 
         Reading is what gives the peer credit to send more. Cancelling takes nothing.

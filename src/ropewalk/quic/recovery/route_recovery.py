@@ -83,7 +83,7 @@ class RouteRecovery:
     def window_room(self) -> i64:
         """Whole datagrams that the congestion window still takes, in bytes."""
         room = self.controller.congestion_window - self.bytes_in_flight
-        if room < self.max_datagram_size:
+        if room <= 0:
             return 0
         return room - room % self.max_datagram_size
 

@@ -183,11 +183,8 @@ class DatagramQueues:
         return self._turns[self._turn]
 
     def _end_flow(self, flow: _Flow) -> None:
-        """A flow has nothing left: it leaves the round."""
-        index: i64 = self._turns.index(flow)
-        del self._turns[index]
-        if index < self._turn:
-            self._turn -= 1
+        """The flow whose turn it is has nothing left: it leaves the round."""
+        del self._turns[self._turn]
         del self._flows[flow.flow]
 
 

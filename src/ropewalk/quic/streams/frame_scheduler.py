@@ -26,8 +26,8 @@ from ropewalk.quic.wire.writers import write_stream_header
 #: worth: a loss then hurts one stream, and who got only a packet's rest keeps the turn.
 _TURN: Final = 1000
 
-#: A frame behind another one in a packet is not worth its header below this many bytes,
-#: unless it takes all that the stream has.
+#: A packet with less room than this after a frame counts as full: another header and a crumb
+#: of data are not worth the work on either side.
 _WORTHWHILE: Final = 32
 
 
@@ -123,14 +123,13 @@ class FrameScheduler:
             if link is not None:
                 if not self._write_again(link, writer, room, slot):
                     return
-                continue
-            credit: i64 = self._credit.left()
-            if self.ready == 0 or credit <= 0:
-                return
-            link = self._new.head()
-            if link is None or not self._write_new(link, writer, room, slot, credit):
-                return
-            # The common packet is full after one frame: look no further.
+            else:
+                credit: i64 = self._credit.left()
+                if self.ready == 0 or credit <= 0:
+                    return
+                link = self._new.head()
+                if link is None or not self._write_new(link, writer, room, slot, credit):
+                    return
             if room - len(writer) < _WORTHWHILE:
                 return
 
@@ -218,7 +217,7 @@ def _write_frame(
     length: i64 = -1
     if size > left:
         size = left
-        if size <= 0 or (size < _WORTHWHILE and slot.stream_id >= 0):
+        if size <= 0:
             return -1
     else:
         left -= size

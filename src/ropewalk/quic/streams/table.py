@@ -221,15 +221,21 @@ class Streams:
         """Number of streams that are not forgotten."""
         return len(self._streams)
 
-    def unacknowledged(self) -> bool:
-        """Whether the peer has yet to acknowledge something written, finished or reset.
+    def undelivered(self) -> int:
+        """Bytes written that the peer has not acknowledged; an end or a reset counts as one.
 
         Looks at every living stream: meant for the end of a connection.
         """
+        left = 0
         for stream in self._streams.values():
-            if stream.send is not None and not stream.send.is_settled():
-                return True
-        return False
+            send = stream.send
+            if send is None or send.is_settled():
+                continue
+            if send.state <= DATA_SENT:
+                left += int(send.buffer.held())
+            if send.state > DATA_SENT or (send.final_size >= 0 and not send.fin_acked):
+                left += 1
+        return left
 
     def opened(self) -> int:
         """Streams that ever were, by either side: always closed + reset + live."""
