@@ -28,7 +28,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 SOURCE = ROOT / "src"
 #: Packages that are compiled, all in one group: a native call ends at a group's border.
-COMPILED = ("ropewalk/quic", "ropewalk/http3")
+COMPILED = ("ropewalk/observe", "ropewalk/quic", "ropewalk/http3")
 NOTE = "ropewalk/_build_note.txt"
 JOBS = os.cpu_count() or 1
 

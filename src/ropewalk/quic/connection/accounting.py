@@ -98,7 +98,7 @@ class Accounting:
         elif kind == TOKEN_ACK:
             space.received.on_ack_of_ack(token.a)
         elif kind == TOKEN_RETIRE_CONNECTION_ID:
-            state.path.peer_ids.unacknowledged_retirements -= 1
+            state.path.peer_ids.on_retirement_acked(token.a)
         elif kind == TOKEN_DATAGRAM:
             state.datagrams.on_acked(token.a)
         elif kind not in (
@@ -125,7 +125,7 @@ class Accounting:
         elif kind == TOKEN_NEW_CONNECTION_ID:
             state.path.own_ids.announce_again(token.a)
         elif kind == TOKEN_RETIRE_CONNECTION_ID:
-            state.path.peer_ids.retirements.append(int(token.a))
+            state.path.peer_ids.on_retirement_lost(token.a)
         elif kind == TOKEN_DATAGRAM:
             state.datagrams.on_lost(token.a)
         elif kind != TOKEN_PING and kind != TOKEN_ACK:

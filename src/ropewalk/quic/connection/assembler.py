@@ -46,6 +46,7 @@ _MAX_SEGMENTS: Final = 64
 _MAX_BURST_BYTES: Final = 65000
 #: Room that every control frame of fixed size fits into.
 _CONTROL_FRAME: Final = 64
+_PATH_RESPONSE: Final = 9
 _TAG: Final = 16
 #: After so many packets that only acknowledge, ask for an ACK, so that our own state of
 #: received packets can be trimmed (RFC 9000 13.2.4).
@@ -79,7 +80,6 @@ class Assembler:
         if probe is not None:
             return probe
         route = path.active
-        state.pacing_deadline = inf
         if not route.validated and route.amplification_room() < route.datagram_size:
             return None
         wanted = state.probes > 0 or self._has_frames()
@@ -136,7 +136,7 @@ class Assembler:
         view.max_datagram_size = route.datagram_size
         view.backup = path.backup
         if not state.scheduler.select(self._views, self._demand):
-            state.pacing_deadline = recovery.next_send_time(now)
+            state.pacing_deadline = min(state.pacing_deadline, recovery.next_send_time(now))
             return 0
         return view.allowance
 
@@ -149,7 +149,10 @@ class Assembler:
         segment_size: i64 = 0
         segments: i64 = 0
         datagram_size = route.datagram_size
-        limit = min(allowance, _MAX_BURST_BYTES)
+        # A single datagram may be larger than what several of them should come to.
+        limit = min(allowance, max(_MAX_BURST_BYTES, datagram_size))
+        if not route.validated:
+            limit = min(limit, route.amplification_room())
         while segments < _MAX_SEGMENTS:
             before = burst.size()
             if segments > 0 and before + datagram_size > limit:
@@ -321,9 +324,7 @@ class Assembler:
             state.new_token_pending = False
             write_new_token(writer, state.new_token)
             slot.add_token(TOKEN_NEW_TOKEN)
-        responses = path.responses
-        while responses and room - len(writer) >= _CONTROL_FRAME and responses[0].route is route:
-            write_path_response(writer, responses.pop(0).data)
+        if path.responses and self._write_responses(writer, room, path, route):
             self._expand = True
         retirements = path.peer_ids.retirements
         while retirements and room - len(writer) >= _CONTROL_FRAME:
@@ -335,6 +336,18 @@ class Assembler:
             one = announcements.pop(0)
             write_new_connection_id(writer, one.sequence, 0, one.connection_id, one.reset_token)
             slot.add_token(TOKEN_NEW_CONNECTION_ID, one.sequence, path.path_id)
+
+    def _write_responses(self, writer: BytesWriter, room: i64, path: Path, route: Route) -> bool:
+        """Answer the challenges that came on ``route``, as far as there is room (8.2.2)."""
+        before: i64 = len(writer)
+        kept = []
+        for response in path.responses:
+            if response.route is route and room - len(writer) >= _PATH_RESPONSE:
+                write_path_response(writer, response.data)
+            else:
+                kept.append(response)
+        path.responses = kept
+        return len(writer) > before
 
     def _write_crypto(self, writer: BytesWriter, room: i64, slot: SentPacket) -> None:
         crypto = self._state.crypto_out
@@ -372,16 +385,10 @@ class Assembler:
             route.challenges_sent += 1
             route.challenge_sent_at = now
             write_path_challenge(writer, route.challenge)
-        kept = []
-        for response in path.responses:
-            if response.route is route:
-                write_path_response(writer, response.data)
-            else:
-                kept.append(response)
-        path.responses = kept
         # 8.2.1: expand to 1,200 bytes unless the amplification limit forbids it.
         size = min(room, MINIMUM_DATAGRAM_SIZE)
         overhead = 1 + len(destination) + number_length + _TAG
+        self._write_responses(writer, size - overhead, path, route)
         write_padding(writer, size - overhead - len(writer))
         self._burst.reset()
         self._seal(keys, path, route, slot, number_length, destination, True, now)

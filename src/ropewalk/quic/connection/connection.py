@@ -240,6 +240,10 @@ class Connection:
         """Order of sending: urgency 0 (first) to 7, default 3 (RFC 9218)."""
         self._state.streams.priority(stream_id, urgency, incremental)
 
+    def undelivered(self) -> int:
+        """Bytes written that the peer has not acknowledged; an end or a reset counts as one."""
+        return self._state.streams.undelivered()
+
     # -- datagrams
 
     def max_datagram_size(self) -> int:
@@ -341,6 +345,7 @@ class Connection:
             if state.life == CLOSING and self._lifecycle.pending:
                 return self._flight.close(now)
             return None
+        state.pacing_deadline = inf
         try:
             if state.initial is not None or state.handshake_level is not None:
                 burst = self._flight.transmit(now)

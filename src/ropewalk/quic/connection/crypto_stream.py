@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -12,6 +13,8 @@ from ropewalk.quic.wire.frame_types import CRYPTO
 
 #: Out-of-order bytes held per level (7.5 asks for at least 4,096).
 MAX_BUFFERED: Final = 65536
+#: What the table costs per fragment, lest one-byte fragments come for free.
+_FRAGMENT_COST: Final = 64
 
 
 @final
@@ -21,6 +24,9 @@ class CryptoReceiver:
     def __init__(self) -> None:
         self.offset: i64 = 0
         self._fragments: dict[int, bytes] = {}
+        #: where the fragments begin, ascending
+        self._starts: list[int] = []
+        self._held: i64 = 0
 
     def receive(self, offset: i64, data: bytes) -> bytes:
         """Take one frame; the bytes that are in order now, b"" while there is a gap.
@@ -39,7 +45,12 @@ class CryptoReceiver:
         if offset > self.offset:
             known = self._fragments.get(int(offset))
             if known is None or len(known) < len(data):
+                if known is None:
+                    insort(self._starts, int(offset))
+                else:
+                    self._held -= len(known) + _FRAGMENT_COST
                 self._fragments[int(offset)] = data
+                self._held += len(data) + _FRAGMENT_COST
                 self._check_held()
             return b""
         ready = data[self.offset - offset :]
@@ -47,18 +58,16 @@ class CryptoReceiver:
         return ready + self._join() if self._fragments else ready
 
     def _check_held(self) -> None:
-        held: i64 = 0
-        for fragment in self._fragments.values():
-            held += len(fragment) + 64  # the table's own cost, against one-byte fragments
-        if held > 4 * MAX_BUFFERED:
+        if self._held > 4 * MAX_BUFFERED:
             raise TransportError(CRYPTO_BUFFER_EXCEEDED, "too many CRYPTO fragments", CRYPTO)
 
     def _join(self) -> bytes:
         joined: list[bytes] = []
-        for start in sorted(self._fragments):
-            if start > self.offset:
-                break
+        starts = self._starts
+        while starts and starts[0] <= self.offset:
+            start = starts.pop(0)
             fragment = self._fragments.pop(start)
+            self._held -= len(fragment) + _FRAGMENT_COST
             end: i64 = start + len(fragment)
             if end > self.offset:
                 joined.append(fragment[self.offset - start :])

@@ -14,6 +14,7 @@ from ropewalk.quic.connection.state import ConnectionState
 from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.recovery.sent_packet import TOKEN_CRYPTO, SentPacket
+from ropewalk.quic.recovery.space import PacketSpace
 from ropewalk.quic.types.datagrams import ECN_NOT_ECT, Burst
 from ropewalk.quic.types.error_codes import APPLICATION_ERROR
 from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL
@@ -38,6 +39,8 @@ _TAG: Final = 16
 _ACK_DELAY_EXPONENT: Final = 3
 #: The least that a CRYPTO frame should carry to be worth a packet.
 _LEAST_CRYPTO: Final = 16
+#: Below this, the Length field of a long header has two bytes.
+_LARGEST_DATAGRAM: Final = 16000
 
 
 @final
@@ -80,7 +83,7 @@ class Flight:
         if state.initial is None and state.handshake_level is None:
             return None
         route = state.path.active
-        room = min(route.datagram_size, route.amplification_room())
+        room = min(route.datagram_size, route.amplification_room(), _LARGEST_DATAGRAM)
         parts: list[_Part] = []
         used: i64 = 0
         for level in (state.initial, state.handshake_level):
@@ -118,6 +121,9 @@ class Flight:
         # timer would ever set it free (RFC 9002 6.2.1 arms none for 1-RTT yet).
         if probing or route.recovery.can_send(now) > 0 or space.ack_eliciting_in_flight == 0:
             self._write_crypto(level, writer, room, slot)
+        elif level.crypto_out.has_pending():
+            held_until = route.recovery.next_send_time(now)
+            self._state.pacing_deadline = min(self._state.pacing_deadline, held_until)
         if probing and len(writer) == ack_size:
             write_ping(writer)
         if len(writer) == 0:
@@ -284,8 +290,7 @@ class Flight:
         elif len(writer) < 4:
             write_padding(writer, 4)
         payload = writer.getvalue()
-        number = level.space.ledger.next_packet_number
-        level.space.ledger.skip()
+        number = _close_number(level.space)
         length = packet_number_length(number, level.space.largest_acked)
         header = self._long_header(level, number, length, len(payload) + _TAG)
         self._burst.add(protection, 0, number, header, length, payload)
@@ -306,8 +311,7 @@ class Flight:
             lifecycle.application,
         )
         space = state.path.space
-        number = space.ledger.next_packet_number
-        space.ledger.skip()
+        number = _close_number(space)
         length = packet_number_length(number, space.largest_acked)
         destination = state.path.peer_ids.current.connection_id
         if len(writer) < 4:
@@ -317,3 +321,11 @@ class Flight:
         header = write_short_header(destination, number, length, keys.send_phase, 0)
         self._burst.add(keys.send, state.path.path_id, number, header, length, writer.getvalue())
         return 1
+
+
+def _close_number(space: PacketSpace) -> i64:
+    """The packet number of a close. It takes no slot: nothing is acknowledged any more, and
+    a full ledger may be why we close."""
+    number = space.ledger.next_packet_number
+    space.ledger.next_packet_number = number + 1
+    return number

@@ -38,6 +38,7 @@ from ropewalk.quic.wire.header import (
 from ropewalk.quic.wire.packet_number import decode_packet_number
 
 _LONG_HEADER_BIT: Final = 0x80
+_FIXED_BIT: Final = 0x40
 _KEY_PHASE_BIT: Final = 0x04
 _SHORT_RESERVED_BITS: Final = 0x18
 _LONG_RESERVED_BITS: Final = 0x0C
@@ -163,7 +164,8 @@ class Receiver:
         index: i64 = 0
         while index < count:
             first = batch.first_byte(index)
-            if first < 0:
+            if first < 0 or not first & _FIXED_BIT:
+                # 17.3.1: packets whose fixed bit is 0 are not valid.
                 self._unopened(data, start + index * segment_size, stop, segment_size, now)
                 index += 1
                 continue
@@ -193,7 +195,7 @@ class Receiver:
                 continue
             opened += 1
             if route is not state.path.active:
-                self._routing.adopt(route)
+                self._routing.adopt(route, now)
             if observer is not None:
                 observer.packet_received(
                     now, ONE_RTT, path_id, packet_number, len(payload) + 16, payload
@@ -377,7 +379,8 @@ class Receiver:
     def _keep(self, data: bytes, start: i64, stop: i64, ecn: i64, now: float) -> None:
         kept = self._state.undecryptable
         if len(kept) < MAX_UNDECRYPTABLE:
-            kept.append(Undecryptable(data, start, stop, ecn))
+            # A slice, for the receive buffer around it may be 64 KiB.
+            kept.append(Undecryptable(data[start:stop], 0, stop - start, ecn))
         else:
             self._drop("keys not yet available", stop - start, now)
 

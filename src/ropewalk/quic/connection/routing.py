@@ -49,7 +49,7 @@ class Routing:
         route.bytes_received += size
         return route
 
-    def adopt(self, route: Route) -> None:
+    def adopt(self, route: Route, now: float) -> None:
         """An authentic packet came on a route that the path does not know yet."""
         state = self._state
         path = state.path
@@ -61,12 +61,18 @@ class Routing:
             size = MINIMUM_DATAGRAM_SIZE
             controller = make_controller(state.config.congestion, size, state.group)
             route.recovery = RouteRecovery(controller, size, state.config.initial_rtt)
+        # A peer that only probes a route is not asked to prove it; its trial ends all the same.
+        route.challenge_deadline = now + _VALIDATION_PERIOD * self._challenge_period()
         displaced = path.add_candidate(route)
         if displaced is not None:
+            path.forget_responses(displaced)
             self._leave(displaced)
 
     def on_non_probing(self, route: Route, now: float) -> None:
         """The peer's newest non-probing packet came on ``route``: it has moved there (9.3)."""
+        if route not in self._state.path.candidates:
+            # This very packet brought the PATH_RESPONSE that made another route the active one.
+            return
         if route.validated:
             self._switch(route)
         elif not route.challenge:
@@ -74,18 +80,18 @@ class Routing:
 
     def challenge(self, route: Route, now: float) -> None:
         """Start validating a route (8.2.1)."""
-        route.challenge = self._state.config.entropy(8)
-        route.challenge_pending = True
+        route.challenges = []
         route.challenges_sent = 0
-        pto = max(self._state.probe_timeout(), 2 * self._state.config.initial_rtt)
-        route.challenge_deadline = now + _VALIDATION_PERIOD * pto
+        route.challenge_deadline = now + _VALIDATION_PERIOD * self._challenge_period()
+        self._challenge_again(route)
 
     def on_path_response(self, data: bytes, now: float) -> None:
         """A PATH_RESPONSE arrived, on whatever route (8.2.3). Unknown data is ignored."""
         path = self._state.path
         for route in [path.active, *path.candidates]:
-            if route.challenge and route.challenge == data:
+            if route.challenge and data in route.challenges:
                 route.challenge = b""
+                route.challenges = []
                 route.challenge_pending = False
                 route.challenge_deadline = inf
                 route.validated = True
@@ -98,21 +104,44 @@ class Routing:
         """When the next validation must be repeated or has failed."""
         earliest = inf
         for route in self._state.path.candidates:
-            earliest = min(earliest, route.challenge_deadline)
+            earliest = min(earliest, route.challenge_deadline, self._repeat_time(route))
         return earliest
 
     def on_timeout(self, now: float) -> None:
-        """Drop candidates whose validation has failed."""
+        """Repeat challenges that may be lost; drop candidates whose validation has failed."""
         path = self._state.path
+        for route in path.candidates:
+            if self._repeat_time(route) <= now:
+                self._challenge_again(route)
         failed = [route for route in path.candidates if route.challenge_deadline <= now]
         for route in failed:
             path.candidates.remove(route)
+            path.forget_responses(route)
             self._leave(route)
+
+    def _challenge_again(self, route: Route) -> None:
+        route.challenge = self._state.config.entropy(8)
+        route.challenges.append(route.challenge)
+        route.challenge_pending = True
+
+    def _challenge_period(self) -> float:
+        # 8.2.1: no more often than an Initial; 8.2.4: the new route's RTT is not known yet.
+        return max(self._state.probe_timeout(), 3 * self._state.config.initial_rtt)
+
+    def _repeat_time(self, route: Route) -> float:
+        if (
+            not route.challenge
+            or route.challenge_pending
+            or route.challenges_sent >= _MAX_CHALLENGES
+        ):
+            return inf
+        return route.challenge_sent_at + self._challenge_period()
 
     def _switch(self, route: Route) -> None:
         state = self._state
         path = state.path
         former = path.activate(route)
+        path.forget_responses(former)
         route.datagram_size = former.datagram_size
         if route.recovery is not former.recovery:
             route.recovery.set_max_datagram_size(former.datagram_size)

@@ -87,8 +87,24 @@ class Timers:
             return inf
         return max(state.last_activity, state.last_sent) + state.config.keep_alive
 
+    def _confirmed(self) -> bool:
+        # RFC 9001 4.1.2: at a server, complete is confirmed, even before it could say so.
+        state = self._state
+        return state.handshake_confirmed or (not state.is_client and state.handshake_complete)
+
+    def _probes_waiting(self) -> bool:
+        """Whether probes could not leave yet: no others are called for until they have."""
+        state = self._state
+        return (
+            state.probes > 0
+            or (state.initial is not None and state.initial.probes > 0)
+            or (state.handshake_level is not None and state.handshake_level.probes > 0)
+        )
+
     def _loss_deadline(self, now: float) -> float:
         state = self._state
+        if self._probes_waiting():
+            return inf
         route = state.path.active
         return state.loss_timer.deadline(
             now,
@@ -97,7 +113,7 @@ class Timers:
             state.path.space,
             route.recovery,
             state.is_client,
-            state.handshake_confirmed,
+            self._confirmed(),
             state.handshake_level is not None and state.handshake_level.send is not None,
             state.peer_validated_address,
             self._at_amplification_limit(),
@@ -114,7 +130,7 @@ class Timers:
             state.path.space,
             route.recovery,
             state.is_client,
-            state.handshake_confirmed,
+            self._confirmed(),
             state.handshake_level is not None and state.handshake_level.send is not None,
             state.peer_validated_address,
             self._at_amplification_limit(),

@@ -426,12 +426,14 @@ class Endpoint(Doorkeeper):
         for cid in connection.take_retired_cids():
             entry.cids.remove(cid)
             self._by_cid.pop(cid, None)
-        for token in connection.take_removed_reset_tokens():
-            self._reset_tokens.discard(token, entry.key)
-            entry.tokens.remove(token)
         for token in connection.take_added_reset_tokens():
             self._reset_tokens.add(token, entry.key)
             entry.tokens.append(token)
+        for token in connection.take_removed_reset_tokens():
+            # After the new ones, for one batch may bring a token and take it back.
+            entry.tokens.remove(token)
+            if token not in entry.tokens:
+                self._reset_tokens.discard(token, entry.key)
         if entry.half_open and connection.handshake_complete:
             entry.half_open = False
             self._half_open -= 1

@@ -17,6 +17,8 @@ from ropewalk.quic.wire.frame_types import NEW_CONNECTION_ID, RETIRE_CONNECTION_
 #: RFC 9000 5.1.2: how many retirements may wait to be acknowledged before a peer that
 #: keeps making us retire is in the wrong.
 _RETIREMENT_FACTOR: Final = 4
+#: Retired IDs remembered above the first one that is not.
+_MAX_RETIRED: Final = 64
 
 
 @final
@@ -37,7 +39,8 @@ class PeerConnectionIds:
 
     ``current`` is in use. ``retirements`` lists sequence numbers for which a
     RETIRE_CONNECTION_ID frame has to be sent; ``added_tokens`` and ``removed_tokens``
-    are stateless-reset tokens for the endpoint's table, taken by the owner.
+    are stateless-reset tokens for the endpoint's table, taken by the owner. Only the token
+    of the ID in use is in that table (10.3.1).
     """
 
     def __init__(self, first: bytes, limit: i64) -> None:
@@ -46,7 +49,11 @@ class PeerConnectionIds:
         self.spare: list[ConnectionId] = []
         self.retire_prior_to: i64 = 0
         self.retirements: list[int] = []
-        self.unacknowledged_retirements: i64 = 0
+        #: Sequence numbers retired and not yet known by the peer to be.
+        self._unacknowledged: list[int] = []
+        #: All IDs below this number are retired, and so are those listed.
+        self._retired_below: i64 = 0
+        self._retired: list[int] = []
         self.added_tokens: list[bytes] = []
         self.removed_tokens: list[bytes] = []
 
@@ -69,14 +76,16 @@ class PeerConnectionIds:
             raise TransportError(
                 FRAME_ENCODING_ERROR, "Retire Prior To exceeds Sequence Number", NEW_CONNECTION_ID
             )
-        if self._repeats(sequence, connection_id, token):
-            return
-        if sequence < self.retire_prior_to:
+        if self._is_retired(sequence):
+            # A late copy of a frame must not bring back what is gone.
+            pass
+        elif self._repeats(sequence, connection_id, token):
+            pass
+        elif sequence < self.retire_prior_to:
             # 19.15: arrived after a later frame had already retired it.
             self._retire(sequence)
         else:
             self.spare.append(ConnectionId(sequence, connection_id, token))
-            self.added_tokens.append(token)
         if retire_prior_to > self.retire_prior_to:
             self.retire_prior_to = retire_prior_to
             self._retire_below(retire_prior_to)
@@ -91,9 +100,27 @@ class PeerConnectionIds:
         """Retire the current ID and use the next. False when there is no spare one."""
         if not self.spare:
             return False
-        self._drop(self.current)
-        self.current = self.spare.pop(0)
+        self._next()
         return True
+
+    @property
+    def unacknowledged_retirements(self) -> int:
+        """Retirements that the peer is not known to have seen."""
+        return len(self._unacknowledged)
+
+    def on_retirement_acked(self, sequence: i64) -> None:
+        """The peer has a RETIRE_CONNECTION_ID frame. Copies of it may be acknowledged, too."""
+        number = int(sequence)
+        if number in self._unacknowledged:
+            self._unacknowledged.remove(number)
+        if number in self.retirements:
+            self.retirements.remove(number)
+
+    def on_retirement_lost(self, sequence: i64) -> None:
+        """A RETIRE_CONNECTION_ID frame was lost: repeat it, unless a copy arrived."""
+        number = int(sequence)
+        if number in self._unacknowledged and number not in self.retirements:
+            self.retirements.append(number)
 
     def matches_reset(self, token: bytes) -> bool:
         """Whether a candidate token belongs to an ID in use. The caller compared in constant
@@ -127,7 +154,7 @@ class PeerConnectionIds:
         kept: list[ConnectionId] = []
         for one in self.spare:
             if one.sequence < bound:
-                self._drop(one)
+                self._retire(one.sequence)
             else:
                 kept.append(one)
         self.spare = kept
@@ -136,22 +163,36 @@ class PeerConnectionIds:
                 raise TransportError(
                     PROTOCOL_VIOLATION, "all connection IDs were retired", NEW_CONNECTION_ID
                 )
-            self._drop(self.current)
-            self.current = self.spare.pop(0)
+            self._next()
 
-    def _drop(self, one: ConnectionId) -> None:
-        if one.reset_token:
-            self.removed_tokens.append(one.reset_token)
-        self._retire(one.sequence)
+    def _next(self) -> None:
+        """Retire the current ID and take up the next."""
+        former = self.current
+        if former.reset_token:
+            self.removed_tokens.append(former.reset_token)
+        self.current = self.spare.pop(0)
+        if self.current.reset_token:
+            self.added_tokens.append(self.current.reset_token)
+        self._retire(former.sequence)
+
+    def _is_retired(self, sequence: i64) -> bool:
+        return sequence < self._retired_below or int(sequence) in self._retired
 
     def _retire(self, sequence: i64) -> None:
-        self.unacknowledged_retirements += 1
-        if self.unacknowledged_retirements > _RETIREMENT_FACTOR * self.limit:
+        self._retired.append(int(sequence))
+        if len(self._retired) > _MAX_RETIRED:
+            # Numbers left out so long ago will hardly be announced any more.
+            self._retired_below = min(self._retired)
+        while int(self._retired_below) in self._retired:
+            self._retired.remove(int(self._retired_below))
+            self._retired_below += 1
+        if len(self._unacknowledged) >= _RETIREMENT_FACTOR * self.limit:
             raise TransportError(
                 CONNECTION_ID_LIMIT_ERROR,
                 "too many retirements are waiting to be acknowledged",
                 NEW_CONNECTION_ID,
             )
+        self._unacknowledged.append(int(sequence))
         self.retirements.append(int(sequence))
 
 
@@ -178,7 +219,7 @@ class OwnConnectionIds:
     def announce_again(self, sequence: i64) -> None:
         """The frame that announced an ID was lost; repeat it unless it was retired since."""
         for one in self.active:
-            if one.sequence == sequence:
+            if one.sequence == sequence and one not in self.announcements:
                 self.announcements.append(one)
 
     def retire(self, sequence: i64, used: bytes) -> ConnectionId | None:
@@ -202,5 +243,8 @@ class OwnConnectionIds:
                         RETIRE_CONNECTION_ID,
                     )
                 del self.active[index]
+                if one in self.announcements:
+                    # Whoever retires what it was not told of must not make us hoard.
+                    self.announcements.remove(one)
                 return one
         return None

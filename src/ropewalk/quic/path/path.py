@@ -77,6 +77,10 @@ class Path:
         self.active = route
         return former
 
+    def forget_responses(self, route: Route) -> None:
+        """The route is gone; what it is owed would only stand in the way of others."""
+        self.responses = [one for one in self.responses if one.route is not route]
+
     def respond(self, data: bytes, route: Route) -> None:
         """Queue the answer to a PATH_CHALLENGE."""
         if len(self.responses) < MAX_RESPONSES:

@@ -47,6 +47,8 @@ class Route:
         self.packets_lost: i64 = 0
         #: PATH_CHALLENGE data on its way (RFC 9000 8.2), b"" when none
         self.challenge = b""
+        #: all challenges of this validation, for each copy has data of its own (8.2.1)
+        self.challenges: list[bytes] = []
         self.challenge_pending = False
         self.challenge_sent_at = -inf
         self.challenge_deadline = inf
