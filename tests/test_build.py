@@ -32,9 +32,9 @@ def modules_of(*packages: str) -> list[str]:
 def test_the_build_under_test_is_the_one_expected() -> None:
     """`make test-pure` and the CI say which one they mean; a shadowed build would go unseen."""
     expected = os.environ.get("ROPEWALK_EXPECT")
-    if expected is None:
-        pytest.skip("ROPEWALK_EXPECT is not set: any build will do")
-    assert running_build().kind == expected, str(running_build())
+    assert running_build().kind in ("compiled", "interpreted")
+    if expected is not None:
+        assert running_build().kind == expected, str(running_build())
 
 
 def test_the_core_is_compiled_whole_or_not_at_all() -> None:

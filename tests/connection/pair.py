@@ -153,6 +153,9 @@ class Pair:
                 self.sent_to_client.append(datagram)
                 for arriving in self.to_client(datagram):
                     self.wire.append((self.now + self.delay, False, arriving))
+        for endpoint in (self.client_endpoint, self.server_endpoint):
+            for fault in endpoint.take_faults():
+                raise fault
         self.wire.sort(key=lambda item: item[0])
         self.client_events += self.client.events()
         for connection in self.servers:

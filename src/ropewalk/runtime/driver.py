@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -23,6 +24,7 @@ from ropewalk.runtime.connection import Connection
 from ropewalk.runtime.nest import nest
 from ropewalk.runtime.signal import Signal
 
+_logger: Final = logging.getLogger("ropewalk.runtime")
 #: Receive buffers (up to 64 kB each) taken in one turn, and bursts sent in one turn. They
 #: bound how long other tasks wait: about a millisecond of work.
 _BUFFERS_PER_TURN: Final = 8
@@ -183,6 +185,8 @@ class Driver:
             for event in core.events():
                 if connection is not None:
                     connection.handle(event)
+        for fault in endpoint.take_faults():
+            _logger.error("a fault of Ropewalk's own closed one connection", exc_info=fault)
         for signal in self._watchers:
             signal.notify()
         if self._unfinished or endpoint.deadline() < self._armed:

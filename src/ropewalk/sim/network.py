@@ -120,6 +120,8 @@ class Host:
             self._serve_and_send()
         finally:
             self._driving = False
+        for fault in self.endpoint.take_faults():
+            raise fault
         for oracle in self.network.oracles:
             oracle.after_step(self)
         self._plan_timeout()

@@ -38,6 +38,7 @@ from ropewalk.quic.types.congestion import CongestionGroup
 from ropewalk.quic.types.datagrams import Burst, Datagrams
 from ropewalk.quic.types.error_codes import AEAD_LIMIT_REACHED
 from ropewalk.quic.types.errors import (
+    ConfigurationError,
     ConnectionLost,
     ConnectionRefused,
     TransportError,
@@ -45,6 +46,7 @@ from ropewalk.quic.types.errors import (
 )
 from ropewalk.quic.types.events import Event
 from ropewalk.quic.types.handshake import ONE_RTT, Handshake, PeerIdentity
+from ropewalk.quic.wire.varint import MAX_VARINT
 
 
 @final
@@ -277,7 +279,12 @@ class Connection:
     # -- life
 
     def close(self, code: int, reason: str, now: float) -> None:
-        """Close with an application error code (0 for none in most protocols). Idempotent."""
+        """Close with an application error code (0 for none in most protocols). Idempotent.
+
+        Raises ``ConfigurationError`` for a code that no varint can carry.
+        """
+        if not 0 <= code <= MAX_VARINT:
+            raise ConfigurationError(f"application error code {code} is not within 0 to 2**62 - 1")
         self._lifecycle.close_by_application(code, reason, now)
 
     def fail(self, error: TransportError, now: float) -> None:

@@ -161,7 +161,9 @@ class Lifecycle:
         state = self._state
         self.code = code
         self.frame_type = frame_type
-        self.reason = reason.encode("utf-8", "replace")[:_MAX_REASON]
+        # Cut between characters, for the words have to be UTF-8 (19.19).
+        words = reason.encode("utf-8", "replace")[:_MAX_REASON]
+        self.reason = words.decode("utf-8", "ignore").encode()
         self.pending = True
         self.close_deadline = now + _CLOSE_PERIOD * state.probe_timeout()
         state.error = error

@@ -20,3 +20,4 @@ class EndpointCounters:
         self.version_negotiations: i64 = 0
         self.stateless_resets: i64 = 0
         self.retries: i64 = 0
+        self.internal_errors: i64 = 0

@@ -25,7 +25,8 @@ from ropewalk.quic.handshake.factory import make_handshake
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
 from ropewalk.quic.types.datagrams import Burst, Datagrams
-from ropewalk.quic.types.errors import ConfigurationError, StatelessReset
+from ropewalk.quic.types.error_codes import INTERNAL_ERROR
+from ropewalk.quic.types.errors import ConfigurationError, StatelessReset, TransportError
 from ropewalk.quic.types.local import (
     ADDED,
     BLOCKED,
@@ -51,6 +52,10 @@ _SMALLEST_INITIAL: Final = 1200
 _DOOR: Final = 0
 #: While its socket is blocked, a connection is not woken more often than this, in seconds.
 _BLOCKED_PAUSE: Final = 0.01
+#: Faults kept until somebody asks for them.
+_MAX_FAULTS: Final = 16
+#: Draws for a connection ID that is not in use.
+_ID_ATTEMPTS: Final = 64
 
 
 @final
@@ -95,6 +100,9 @@ class Endpoint(Doorkeeper):
         self._touched: list[_Entry] = []
         self._eventful: list[Connection] = []
         self._blocked: dict[int, bool] = {}
+        self._faults: list[Exception] = []
+        #: per blocked socket, the connections that wanted to send
+        self._waiting: dict[int, dict[int, None]] = {}
         self._deadlines = Deadlines()
         self.counters = EndpointCounters()
         self._door = Door(config, self._replies, self.counters)
@@ -111,7 +119,7 @@ class Endpoint(Doorkeeper):
                 f"the endpoint already has {len(self._entries)} connections, its limit; "
                 "close some or raise max_connections"
             )
-        source_cid = self._config.connection_ids.generate()
+        source_cid = self._unused_cid()
         first = self._config.entropy(8)
         connection = Connection(
             config,
@@ -194,7 +202,10 @@ class Endpoint(Doorkeeper):
             run_cid = cid
             run_entry = entry
             if entry is None:
-                self._unknown(datagrams, position, end, now)
+                try:
+                    self._unknown(datagrams, position, end, now)
+                except Exception as fault:
+                    self._note_fault(fault)
             elif not cid:
                 # Long headers go one datagram at a time: their IDs may differ.
                 self._deliver(entry, datagrams, position, end, now)
@@ -204,7 +215,10 @@ class Endpoint(Doorkeeper):
             self._deliver(run_entry, datagrams, run_start, size, now)
         for entry in self._touched:
             entry.touched = False
-            entry.connection.end_of_batch(now)
+            try:
+                entry.connection.end_of_batch(now)
+            except Exception as fault:
+                self._contain(entry, fault, now)
             self._after(entry, now)
         self._touched.clear()
 
@@ -215,7 +229,10 @@ class Endpoint(Doorkeeper):
     def _deliver(
         self, entry: _Entry, datagrams: Datagrams, start: i64, stop: i64, now: float
     ) -> None:
-        entry.connection.receive(datagrams, start, stop, now)
+        try:
+            entry.connection.receive(datagrams, start, stop, now)
+        except Exception as fault:
+            self._contain(entry, fault, now)
         if not entry.touched:
             entry.touched = True
             self._touched.append(entry)
@@ -288,7 +305,7 @@ class Endpoint(Doorkeeper):
     ) -> Connection:
         """Make the connection that ``Incoming.accept`` asked for."""
         self._door.forget(knock)
-        source_cid = self._config.connection_ids.generate()
+        source_cid = self._unused_cid()
         retried = check.kind == TOKEN_RETRY
         connection = Connection(
             config,
@@ -342,10 +359,15 @@ class Endpoint(Doorkeeper):
             ready.popleft()
             if int(entry.connection.local) in self._blocked:
                 entry.ready = False
+                self._waiting.setdefault(int(entry.connection.local), {})[entry.key] = None
                 # Its timers run on, but what they want to send has to wait.
                 self._after_transmit(entry, now, now + _BLOCKED_PAUSE)
                 continue
-            burst = entry.connection.transmit(now)
+            burst: Burst | None = None
+            try:
+                burst = entry.connection.transmit(now)
+            except Exception as fault:
+                self._contain(entry, fault, now)
             if burst is not None:
                 ready.append(entry)
                 return burst
@@ -360,9 +382,12 @@ class Endpoint(Doorkeeper):
             self._blocked[local] = True
         elif what.kind in (WRITABLE, ADDED, UP):
             self._blocked.pop(local, None)
-            for entry in self._entries.values():
-                if entry.connection.local == local:
-                    self._make_ready(entry)
+            # Not all connections: with thousands, and a socket that fills up time and again,
+            # that would cost more than the sending.
+            for key in self._waiting.pop(local, {}):
+                waiting = self._entries.get(key)
+                if waiting is not None:
+                    self._make_ready(waiting)
         elif what.kind == SEND_FAILED:
             for entry in list(self._entries.values()):
                 connection = entry.connection
@@ -389,8 +414,31 @@ class Endpoint(Doorkeeper):
                 continue
             entry = self._entries.get(key)
             if entry is not None:
-                entry.connection.on_timeout(now)
+                try:
+                    entry.connection.on_timeout(now)
+                except Exception as fault:
+                    self._contain(entry, fault, now)
                 self._after(entry, now)
+
+    # -- faults of our own
+
+    def take_faults(self) -> list[Exception]:
+        """Exceptions that should not have been, since the last call: bugs, worth a report.
+
+        Each cost one connection its life (INTERNAL_ERROR) and no other anything.
+        """
+        taken = self._faults
+        self._faults = []
+        return taken
+
+    def _contain(self, entry: _Entry, fault: Exception, now: float) -> None:
+        self._note_fault(fault)
+        entry.connection.fail(TransportError(INTERNAL_ERROR, "an internal fault"), now)
+
+    def _note_fault(self, fault: Exception) -> None:
+        self.counters.internal_errors += 1
+        if len(self._faults) < _MAX_FAULTS:
+            self._faults.append(fault)
 
     # -- tables
 
@@ -409,6 +457,16 @@ class Endpoint(Doorkeeper):
         self._make_ready(entry)
         self._deadlines.set(entry.key, connection.deadline(now))
         return entry
+
+    def _unused_cid(self) -> bytes:
+        """An ID that no connection has. Raises ``ConfigurationError`` when none is found."""
+        for _ in range(_ID_ATTEMPTS):
+            cid = self._config.connection_ids.generate()
+            if cid not in self._by_cid:
+                return cid
+        raise ConfigurationError(
+            f"connection IDs of {self._cid_length} bytes are all in use; take longer ones"
+        )
 
     def _make_ready(self, entry: _Entry) -> None:
         if not entry.ready:
@@ -441,6 +499,8 @@ class Endpoint(Doorkeeper):
         while wanted > 0:
             wanted -= 1
             cid = self._config.connection_ids.generate()
+            if cid in self._by_cid:
+                continue  # so short are the IDs; the next call tries again
             entry.cids.append(cid)
             self._by_cid[cid] = entry
             connection.issue_connection_id(cid, self._config.token_keys.reset_token(cid))
@@ -474,4 +534,6 @@ class Endpoint(Doorkeeper):
         if entry.half_open:
             self._half_open -= 1
         self._deadlines.remove(entry.key)
+        for keys in self._waiting.values():
+            keys.pop(entry.key, None)
         self.counters.connections_closed += 1
