@@ -194,6 +194,9 @@ class Bottomless:
     def eventful(self) -> list[object]:
         return []
 
+    def take_faults(self) -> list[Exception]:
+        return []
+
     def on_local(self, local: int, what: LocalChange, now: float) -> None:
         pass
 
