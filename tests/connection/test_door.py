@@ -10,8 +10,11 @@ from ropewalk.quic.types.errors import (
     ConfigurationError,
     HandshakeTimeout,
     TransportError,
+    Unsupported,
     VersionMismatch,
 )
+from ropewalk.quic.types.events import TokenReceived
+from ropewalk.quic.types.identity import ReplayGuard, TicketStore
 from ropewalk.quic.wire.header import encode_version_negotiation, parse_long_header
 from tests.connection.pair import Pair
 
@@ -214,3 +217,36 @@ def test_a_late_copy_of_the_first_flight_does_not_knock_again() -> None:
         pair.deliver_to_server(datagram)
     assert pair.server_endpoint.incoming() == []
     assert pair.server.active
+
+
+class OnceOnly(ReplayGuard):
+    """Remembers every token for good."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[bytes, float] = {}
+
+    def first_use(self, identifier: bytes, expires: float) -> bool:
+        fresh = identifier not in self.seen
+        self.seen[identifier] = expires
+        return fresh
+
+
+def test_a_guarded_token_opens_the_door_once() -> None:
+    guard = OnceOnly()
+    pair = Pair(endpoint={"replay_guard": guard}).connect()
+    token = next(event.token for event in pair.client_events if isinstance(event, TokenReceived))
+    for expected in (True, False):
+        # made from one seed, so with one root secret
+        again = Pair(client={"token": token}, endpoint={"replay_guard": guard})
+        again.drive(0.05)
+        assert again.incoming[0].token_valid is expected
+        assert again.servers
+
+
+def test_session_tickets_are_unsupported_and_say_so() -> None:
+    class Store(TicketStore):
+        """Never asked."""
+
+    with pytest.raises(Unsupported, match="resumption"):
+        Pair(client={"tickets": Store()})

@@ -87,3 +87,26 @@ def test_long_reasons_are_cut_between_characters() -> None:
     error = pair.server.close_error
     assert isinstance(error, ApplicationError)
     assert error.reason == "x" + "\u00e4" * 255
+
+
+def test_a_token_too_long_for_an_initial_is_left_out_rather_than_never_connect() -> None:
+    pair = Pair(client={"token": bytes(1150)}).connect()
+    assert pair.client.handshake_confirmed
+
+
+def test_what_a_client_at_the_door_may_store_is_bounded_in_bytes() -> None:
+    pair = Pair()
+    pair.on_incoming = lambda incoming: None
+    pair.flush()
+    first, second = (item[2] for item in pair.wire)
+    pair.wire.clear()
+    pair.deliver_to_server(first)
+    for _ in range(20):
+        pair.deliver_to_server(first + bytes(60_000))
+    (knock,) = pair.server_endpoint._door._knocks.values()
+    assert knock.bytes_received <= 32768
+    before = pair.server_endpoint.counters.datagrams_dropped
+    assert before > 0
+    # and the honest rest still finds its place
+    pair.deliver_to_server(second)
+    assert knock.ready

@@ -66,9 +66,14 @@ def test_the_second_half_of_a_fixed_bit_pair_is_checked_on_short_headers() -> No
 
     original = module.write_short_header
     try:
-        module.write_short_header = lambda *fields: bytes(  # type: ignore[assignment]
-            [original(*fields)[0] & ~0x40]
-        ) + original(*fields)[1:]
+        module.write_short_header = (
+            lambda *fields: (
+                bytes(  # type: ignore[assignment]
+                    [original(*fields)[0] & ~0x40]
+                )
+                + original(*fields)[1:]
+            )
+        )
         packet = forge(pair.client, b"\x01\x00\x00\x00")
     finally:
         module.write_short_header = original

@@ -25,7 +25,7 @@ from ropewalk.quic.types.configuration import (
 )
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.quic.types.extension import FrameExtension
-from ropewalk.quic.types.identity import CredentialStore, ReplayGuard, TicketStore
+from ropewalk.quic.types.identity import CredentialStore, TicketStore
 from ropewalk.runtime.certificates import with_system_roots
 
 #: A file's path, or its content in PEM.
@@ -45,7 +45,6 @@ class Settings(TypedDict, total=False):
     entropy: Callable[[int], bytes]
     wall_clock: Callable[[], float]
     tickets: TicketStore | None
-    replay_guard: ReplayGuard | None
     cipher_suites: tuple[int, ...]
     groups: tuple[str, ...]
     key_shares: tuple[str, ...]

@@ -135,7 +135,12 @@ class Assembler:
         view.bytes_in_flight = recovery.bytes_in_flight
         view.max_datagram_size = route.datagram_size
         view.backup = path.backup
-        if not state.scheduler.select(self._views, self._demand):
+        demand = self._demand
+        demand.default = state.streams.sendable_bytes()
+        demand.latency = state.datagrams.queued_bytes
+        demand.window_left = state.streams.credit_left()
+        demand.nearest_deadline = state.datagrams.nearest_deadline()
+        if not state.scheduler.select(self._views, demand):
             state.pacing_deadline = min(state.pacing_deadline, recovery.next_send_time(now))
             return 0
         return view.allowance

@@ -6,7 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from ropewalk.quic.connection.state import ConnectionState
+from ropewalk.quic.connection.state import MAX_TOKEN, ConnectionState
 from ropewalk.quic.protection.aead import make_protection
 from ropewalk.quic.protection.initial import initial_protection
 from ropewalk.quic.protection.key_update import OneRttKeys
@@ -84,7 +84,7 @@ class Handshaking:
             or state.retry_source_cid is not None
             or state.authenticated_packets > 0
             or state.initial is None
-            or not header.retry_token
+            or not 0 < len(header.retry_token) <= MAX_TOKEN
             or header.source_cid == peer_ids.current.connection_id
             or not retry_is_authentic(int(state.version), state.original_destination_cid, packet)
         ):

@@ -43,6 +43,8 @@ TRANSITIONS: Final[dict[int, tuple[int, ...]]] = {
 
 #: Packets kept whose keys may still come (RFC 9001 5.7).
 MAX_UNDECRYPTABLE: Final = 16
+#: The longest token that an Initial packet of 1,200 bytes carries beside CRYPTO data.
+MAX_TOKEN: Final = 1000
 
 
 @final
@@ -122,7 +124,8 @@ class ConnectionState:
         self.original_destination_cid = original_destination_cid
         self.peer_source_cid: bytes | None = None
         self.retry_source_cid: bytes | None = None
-        self.token = config.token
+        #: goes into Initial packets; one that leaves no room for anything else is worthless
+        self.token = config.token if len(config.token) <= MAX_TOKEN else b""
         self.new_token = b""
         self.new_token_pending = False
         self.authenticated_packets: i64 = 0

@@ -10,7 +10,13 @@ from mypy_extensions import i64
 from ropewalk.quic.endpoint.counters import EndpointCounters
 from ropewalk.quic.endpoint.knock import Knock
 from ropewalk.quic.endpoint.replies import Replies
-from ropewalk.quic.endpoint.tokens import TOKEN_RETRY, TokenCheck, check_token, make_retry_token
+from ropewalk.quic.endpoint.tokens import (
+    TOKEN_NEW_TOKEN,
+    TOKEN_RETRY,
+    TokenCheck,
+    check_token,
+    make_retry_token,
+)
 from ropewalk.quic.types.configuration import EndpointConfiguration
 from ropewalk.quic.types.datagrams import Datagrams
 from ropewalk.quic.types.error_codes import CONNECTION_REFUSED, INVALID_TOKEN
@@ -20,6 +26,8 @@ from ropewalk.quic.wire.header import PACKET_INITIAL, LongHeader
 _SHORTEST_FIRST_CID: Final = 8
 #: How long a half-received ClientHello is kept, in seconds.
 _LIFETIME: Final = 5.0
+#: Bytes kept per knock: a ClientHello needs few, and anyone can send datagrams of 64 KiB.
+_MAX_WAITING_BYTES: Final = 32768
 
 
 @final
@@ -51,6 +59,7 @@ class Door:
         if (
             knock.remote != datagram.remote
             or len(knock.datagrams) >= self._config.max_waiting_datagrams
+            or knock.bytes_received + len(datagram.data) > _MAX_WAITING_BYTES
         ):
             self._counters.datagrams_dropped += 1
             return None
@@ -64,6 +73,7 @@ class Door:
         if (
             header.packet_type != PACKET_INITIAL
             or len(header.destination_cid) < _SHORTEST_FIRST_CID
+            or len(datagram.data) > _MAX_WAITING_BYTES
         ):
             self._counters.datagrams_dropped += 1
             return None
@@ -96,7 +106,17 @@ class Door:
             self._replies.close(knock, INVALID_TOKEN, b"the Retry token is not valid", now)
             self.forget(knock)
             return None
+        if check.kind == TOKEN_NEW_TOKEN and check.valid and self._was_used(knock.token):
+            check.valid = False
         return check
+
+    def _was_used(self, token: bytes) -> bool:
+        """RFC 9000 8.1.4: a token that opens a door twice may have been stolen."""
+        config = self._config
+        guard = config.replay_guard
+        if guard is None:
+            return False
+        return not guard.first_use(token, config.wall_clock() + config.new_token_lifetime)
 
     def retry(self, knock: Knock, now: float) -> None:
         """Send the client away to come back with a token (8.1.2)."""

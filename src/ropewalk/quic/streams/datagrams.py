@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import final
 
 from librt.strings import BytesWriter
@@ -115,6 +116,14 @@ class DatagramQueues:
     def has_pending(self) -> bool:
         """Whether anything waits to be sent."""
         return self.queued > 0
+
+    def nearest_deadline(self) -> float:
+        """The earliest deadline among the flows' next datagrams; inf when nothing waits."""
+        earliest = inf
+        if self.queued > 0:
+            for flow in self._turns:
+                earliest = min(earliest, flow.deadlines[flow.head])
+        return earliest
 
     def write_frames(self, writer: BytesWriter, room: i64, slot: SentPacket, now: float) -> None:
         """Write as many DATAGRAM frames as fit until the writer's length reaches ``room``, the

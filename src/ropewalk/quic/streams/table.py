@@ -338,6 +338,10 @@ class Streams:
         """Stream data that could be sent now: lost, and new within the peer's limits."""
         return self._scheduler.sendable()
 
+    def credit_left(self) -> i64:
+        """Bytes of new data that the peer's MAX_DATA still allows."""
+        return self._credit.left()
+
     def write_control_frames(self, writer: BytesWriter, room: i64, slot: SentPacket) -> None:
         """Write due MAX_*, *_BLOCKED, RESET_STREAM and STOP_SENDING frames, with a token each,
         until the writer's length reaches ``room``."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ropewalk.observe.observer import Observer
-from ropewalk.quic.types.errors import ConfigurationError
+from ropewalk.quic.types.errors import ConfigurationError, Unsupported
 from ropewalk.quic.types.extension import FrameExtension
 from ropewalk.quic.types.handshake import AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305
 from ropewalk.quic.types.identity import (
@@ -68,8 +68,8 @@ class Configuration:
     server_name: str | None = None
     verification: Verification = WebPki()
     credentials: CredentialStore | None = None
+    #: Where session tickets are to be kept. ``Unsupported`` so far.
     tickets: TicketStore | None = None
-    replay_guard: ReplayGuard | None = None
     cipher_suites: tuple[int, ...] = (AES_128_GCM, AES_256_GCM, CHACHA20_POLY1305)
     #: Key-exchange groups in the order of preference, by name.
     groups: tuple[str, ...] = ("X25519MLKEM768", "X25519", "P-256", "P-384")
@@ -132,6 +132,10 @@ class Configuration:
             raise ConfigurationError("max_ack_delay must be below 16.384 seconds (RFC 9000 18.2)")
         if self.idle_timeout < 0 or self.handshake_timeout <= 0 or self.keep_alive < 0:
             raise ConfigurationError("timeouts cannot be negative; handshake_timeout not 0")
+        if self.tickets is not None:
+            raise Unsupported(
+                "session resumption is not built yet: tickets are not kept; leave `tickets` unset"
+            )
         if self.version != QUIC_V1:
             raise ConfigurationError(f"QUIC version 0x{self.version:08x} is not built yet; use v1")
         if not set(self.key_shares) <= set(self.groups):
@@ -168,5 +172,7 @@ class EndpointConfiguration:
     #: A Retry token is good for this long, a NEW_TOKEN token for the longer time.
     retry_token_lifetime: float = 10.0
     new_token_lifetime: float = 24 * 3600.0
+    #: Makes NEW_TOKEN tokens good for one connection only (RFC 9000 8.1.4).
+    replay_guard: ReplayGuard | None = None
     #: Stateless resets and version negotiations sent per second at most.
     reply_rate: float = 100.0

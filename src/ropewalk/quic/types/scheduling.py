@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
@@ -38,7 +39,8 @@ class PathView:
 
 @final
 class Demand:
-    """What waits to be sent: bytes by send class, connection window left, nearest deadline."""
+    """What waits to be sent: bytes by send class (streams in ``default``, datagrams in
+    ``latency``), connection window left, nearest deadline (inf for none)."""
 
     def __init__(self) -> None:
         self.default: i64 = 0
@@ -46,7 +48,7 @@ class Demand:
         self.redundant: i64 = 0
         self.latency: i64 = 0
         self.window_left: i64 = 0
-        self.nearest_deadline = -1.0
+        self.nearest_deadline = inf
 
 
 @final
