@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from ropewalk.quic.endpoint import RandomConnectionIds
+from ropewalk.quic.endpoint import Endpoint, RandomConnectionIds, RootTokenKeys
+from ropewalk.quic.types.configuration import EndpointConfiguration
 from ropewalk.quic.types.errors import ApplicationError, ConfigurationError
+from ropewalk.quic.types.identity import ConnectionIdGenerator
 from ropewalk.quic.types.local import BLOCKED, WRITABLE, LocalChange
 from tests.connection.pair import SERVER, Pair
 
 
 def test_connection_ids_that_collide_never_take_over_another_connection() -> None:
-    import random
-
     entropy = random.Random(4).randbytes
     pair = Pair(endpoint={"connection_ids": RandomConnectionIds(entropy, 1)}).connect()
     clients = [pair.client]
@@ -37,12 +39,28 @@ def test_connection_ids_that_collide_never_take_over_another_connection() -> Non
     assert sorted(server.read(0, 10)[0][0] for server in pair.servers) == list(range(41))
 
 
+class _AlwaysTheSame(ConnectionIdGenerator):
+    def length(self) -> int:
+        return 8
+
+    def generate(self) -> bytes:
+        return b"12345678"
+
+
 def test_when_no_connection_id_is_left_the_caller_is_told() -> None:
     pair = Pair()
-    pair.client_endpoint._config.connection_ids.generate = lambda: b"12345678"  # type: ignore
-    pair.client_endpoint.open(pair.client_config, SERVER, 0, pair.now)
+    entropy = random.Random(4).randbytes
+    endpoint = Endpoint(
+        EndpointConfiguration(
+            entropy=entropy,
+            wall_clock=pair.wall_clock,
+            connection_ids=_AlwaysTheSame(),
+            token_keys=RootTokenKeys(entropy(32), entropy),
+        )
+    )
+    endpoint.open(pair.client_config, SERVER, 0, pair.now)
     with pytest.raises(ConfigurationError, match="connection IDs of 8 bytes"):
-        pair.client_endpoint.open(pair.client_config, SERVER, 0, pair.now)
+        endpoint.open(pair.client_config, SERVER, 0, pair.now)
 
 
 def test_a_socket_that_unblocks_wakes_only_those_who_waited_for_it() -> None:
@@ -69,7 +87,8 @@ def test_a_socket_that_unblocks_wakes_only_those_who_waited_for_it() -> None:
         pair.client_endpoint.transmit(pair.now)
     assert others[1].closed
     assert not any(pair.client_endpoint._waiting.values())
-    assert pair.client_endpoint.on_local(2, LocalChange(WRITABLE), pair.now) is None
+    pair.client_endpoint.on_local(2, LocalChange(WRITABLE), pair.now)
+    assert pair.client_endpoint.transmit(pair.now) is None
 
 
 def test_a_close_code_that_cannot_be_sent_is_refused_at_once() -> None:

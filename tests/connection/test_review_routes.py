@@ -25,8 +25,8 @@ def test_a_lost_path_challenge_is_sent_again() -> None:
     pair.now += 0.01
     pair._arrivals()
     pair.flush()
-    sent_challenge = pair.server.state.path.candidates
-    assert len(sent_challenge) == 1
+    assert pair.server.state.path.active.challenges_sent == 1
+    assert not pair.server.state.path.active.validated
     # nothing more comes from the client: only the server's own timer can repeat it
     pair.to_server = lambda data: [data]
     deadline = pair.server_endpoint.deadline()
@@ -84,11 +84,59 @@ def test_a_packet_whose_response_moves_the_peer_may_itself_come_on_the_old_route
     path = pair.server.state.path
     elsewhere = Address("192.0.2.1", 61234)
     pair.deliver_to_server(forge(pair.client, b"\x01\x00\x00\x00"), elsewhere)
-    candidate = path.candidates[0]
-    pair.deliver_to_server(forge(pair.client, b"\x1b" + candidate.challenge + b"\x01"))
+    moved = path.active
+    pair.deliver_to_server(forge(pair.client, b"\x1b" + moved.challenge + b"\x01"))
     assert pair.server.active
-    assert path.active is candidate
+    assert moved.validated
+    # its newest non-probing packet came from home, so that is where it is
+    assert path.active.remote == pair.client_address
     assert path.candidates == []
+
+
+def test_the_server_follows_at_once_and_within_the_amplification_limit() -> None:
+    pair = Pair().connect()
+    home = pair.server.state.path.active
+    stream = pair.client.open_stream()
+    assert stream is not None
+    pair.client.write(stream, b"send me much")
+    pair.drive(0.05)
+    pair.server.write(stream, bytes(500_000))
+    pair.flush()
+    elsewhere = Address("203.0.113.9", 7)
+    packet = forge(pair.client, b"\x01\x00\x00\x00")
+    pair.deliver_to_server(packet, elsewhere)
+    path = pair.server.state.path
+    assert path.active.remote == elsewhere
+    assert path.fallback is home
+    sent = 0
+    while (burst := pair.server_endpoint.transmit(pair.now)) is not None:
+        assert burst.remote == elsewhere
+        sent += len(burst.data)
+    assert 0 < sent <= 3 * len(packet)
+
+
+def test_a_genuine_packet_brings_the_server_back_from_a_spoofed_address() -> None:
+    pair = Pair().connect()
+    path = pair.server.state.path
+    home = path.active
+    pair.deliver_to_server(forge(pair.client, b"\x01\x00\x00\x00"), Address("203.0.113.9", 7))
+    assert path.active is not home
+    pair.inject(True, b"\x01")
+    assert path.active is home
+    assert path.fallback is None
+    assert len(pair.server.state.group.controllers) == 1
+
+
+def test_a_validation_that_fails_leads_back_to_the_last_validated_route() -> None:
+    pair = Pair().connect()
+    path = pair.server.state.path
+    home = path.active
+    pair.deliver_to_server(forge(pair.client, b"\x01\x00\x00\x00"), Address("203.0.113.9", 7))
+    assert path.active is not home
+    pair.drive(10.0)
+    assert path.active is home
+    assert path.fallback is None
+    assert pair.server.active
 
 
 def test_routes_that_are_only_probed_do_not_stay_for_ever() -> None:

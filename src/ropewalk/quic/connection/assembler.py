@@ -47,6 +47,8 @@ _MAX_BURST_BYTES: Final = 65000
 #: Room that every control frame of fixed size fits into.
 _CONTROL_FRAME: Final = 64
 _PATH_RESPONSE: Final = 9
+#: A datagram that a probe of a route fits into.
+_LEAST_PROBE: Final = 64
 _TAG: Final = 16
 #: After so many packets that only acknowledge, ask for an ACK, so that our own state of
 #: received packets can be trimmed (RFC 9000 13.2.4).
@@ -365,13 +367,15 @@ class Assembler:
     # -- routes under validation
 
     def _probe_routes(self, keys: OneRttKeys, path: Path, now: float) -> Burst | None:
-        """PATH_CHALLENGE or PATH_RESPONSE on a route that is not the active one (8.2)."""
+        """PATH_CHALLENGE on any route, PATH_RESPONSE on one that is not the active one (8.2)."""
+        if path.active.challenge_pending and path.active.amplification_room() >= _LEAST_PROBE:
+            return self._probe(keys, path, path.active, path.active.amplification_room(), now)
         for route in path.candidates:
             responses = [one for one in path.responses if one.route is route]
             if not route.challenge_pending and not responses:
                 continue
             room = route.amplification_room()
-            if room < 64:
+            if room < _LEAST_PROBE:
                 continue
             return self._probe(keys, path, route, room, now)
         return None

@@ -63,20 +63,21 @@ class Routing:
             route.recovery = RouteRecovery(controller, size, state.config.initial_rtt)
         # A peer that only probes a route is not asked to prove it; its trial ends all the same.
         route.challenge_deadline = now + _VALIDATION_PERIOD * self._challenge_period()
-        displaced = path.add_candidate(route)
-        if displaced is not None:
-            path.forget_responses(displaced)
-            self._leave(displaced)
+        self._drop(path.add_candidate(route))
 
     def on_non_probing(self, route: Route, now: float) -> None:
-        """The peer's newest non-probing packet came on ``route``: it has moved there (9.3)."""
-        if route not in self._state.path.candidates:
-            # This very packet brought the PATH_RESPONSE that made another route the active one.
-            return
-        if route.validated:
+        """The peer's newest non-probing packet came on ``route``: it has moved there (9.3).
+
+        What we send follows at once, within the amplification limit, while the route is
+        validated. An attacker who forwards packets from elsewhere gains nothing by it: the
+        next packet from the real place moves us back (9.3.3), and so does a failed
+        validation (9.3.2).
+        """
+        path = self._state.path
+        if route in path.candidates or route is path.fallback:
             self._switch(route)
-        elif not route.challenge:
-            self.challenge(route, now)
+            if not route.validated:
+                self.challenge(route, now)
 
     def challenge(self, route: Route, now: float) -> None:
         """Start validating a route (8.2.1)."""
@@ -96,28 +97,39 @@ class Routing:
                 route.challenge_deadline = inf
                 route.validated = True
                 self._state.events.append(PathValidated(int(path.path_id), route.remote))
-                if route is not path.active:
-                    self._switch(route)
+                if route is path.active:
+                    self._drop(path.settle())
                 return
 
     def deadline(self) -> float:
         """When the next validation must be repeated or has failed."""
-        earliest = inf
-        for route in self._state.path.candidates:
+        path = self._state.path
+        earliest = min(path.active.challenge_deadline, self._repeat_time(path.active))
+        for route in path.candidates:
             earliest = min(earliest, route.challenge_deadline, self._repeat_time(route))
         return earliest
 
     def on_timeout(self, now: float) -> None:
         """Repeat challenges that may be lost; drop candidates whose validation has failed."""
         path = self._state.path
-        for route in path.candidates:
+        for route in [path.active, *path.candidates]:
             if self._repeat_time(route) <= now:
                 self._challenge_again(route)
         failed = [route for route in path.candidates if route.challenge_deadline <= now]
         for route in failed:
             path.candidates.remove(route)
-            path.forget_responses(route)
-            self._leave(route)
+            self._drop(route)
+        if path.active.challenge_deadline <= now:
+            self._return(path.active)
+
+    def _return(self, failed: Route) -> None:
+        """9.3.2: the active route was not validated: go back to the last one that was."""
+        failed.challenge = b""
+        failed.challenge_pending = False
+        failed.challenge_deadline = inf
+        fallback = self._state.path.fallback
+        if fallback is not None:
+            self._switch(fallback)
 
     def _challenge_again(self, route: Route) -> None:
         route.challenge = self._state.config.entropy(8)
@@ -140,17 +152,28 @@ class Routing:
     def _switch(self, route: Route) -> None:
         state = self._state
         path = state.path
-        former = path.activate(route)
-        path.forget_responses(former)
-        route.datagram_size = former.datagram_size
-        if route.recovery is not former.recovery:
-            route.recovery.set_max_datagram_size(former.datagram_size)
-            self._leave(former)
+        datagram_size = path.active.datagram_size
+        path.forget_responses(path.active)
+        self._drop(path.activate(route))
+        if route.datagram_size != datagram_size:
+            route.datagram_size = datagram_size
+            route.recovery.set_max_datagram_size(datagram_size)
         # 9.5: another connection ID on another route, where the peer gave us one.
         path.peer_ids.rotate()
         state.events.append(PathMigrated(int(path.path_id), route.remote))
 
-    def _leave(self, route: Route) -> None:
+    def _drop(self, route: Route | None) -> None:
+        """Nothing is sent on this route any more."""
+        if route is None:
+            return
+        path = self._state.path
+        path.forget_responses(route)
         controller = route.recovery.controller
-        if route.recovery is not self._state.path.active.recovery and controller.group is not None:
+        kept = [path.active, *path.candidates]
+        if path.fallback is not None:
+            kept.append(path.fallback)
+        for other in kept:
+            if other.recovery is route.recovery:
+                return
+        if controller.group is not None:
             controller.group.leave(controller)

@@ -40,7 +40,7 @@ class Timers:
         if not self._at_amplification_limit():
             earliest = min(earliest, state.pacing_deadline, self._ack_deadline())
         earliest = min(earliest, self._loss_deadline(now), self._keep_alive())
-        if state.path.candidates:
+        if state.path.candidates or state.path.active.challenge:
             earliest = min(earliest, self._routing.deadline())
         if state.keys is not None:
             earliest = min(earliest, state.keys.expires)
@@ -57,7 +57,7 @@ class Timers:
             state.pacing_deadline = inf
         if self._keep_alive() <= now:
             state.ping_pending = True
-        if state.path.candidates:
+        if state.path.candidates or state.path.active.challenge:
             self._routing.on_timeout(now)
         if state.keys is not None:
             state.keys.expire(now)

@@ -47,6 +47,8 @@ class Path:
         self.space = space
         self.active = route
         self.candidates: list[Route] = []
+        #: the last validated route, while the active one is still being validated (9.3.2)
+        self.fallback: Route | None = None
         self.own_ids = own_ids
         self.peer_ids = peer_ids
         self.backup = False
@@ -60,6 +62,9 @@ class Path:
         for route in self.candidates:
             if route.matches(local, remote):
                 return route
+        fallback = self.fallback
+        if fallback is not None and fallback.matches(local, remote):
+            return fallback
         return None
 
     def add_candidate(self, route: Route) -> Route | None:
@@ -70,12 +75,29 @@ class Path:
         self.candidates.append(route)
         return displaced
 
-    def activate(self, route: Route) -> Route:
-        """Make a candidate the active route; returns the route that was active before."""
+    def activate(self, route: Route) -> Route | None:
+        """Make a candidate or the fallback the active route.
+
+        A validated route that gives way becomes the fallback until its successor is
+        validated, too. Returns a route that is no longer needed.
+        """
         former = self.active
-        self.candidates.remove(route)
         self.active = route
+        if route is self.fallback:
+            self.fallback = None
+            return former
+        self.candidates.remove(route)
+        if former.validated:
+            dropped = self.fallback
+            self.fallback = None if route.validated else former
+            return former if route.validated else dropped
         return former
+
+    def settle(self) -> Route | None:
+        """The active route is validated: the fallback is no longer needed."""
+        dropped = self.fallback
+        self.fallback = None
+        return dropped
 
     def forget_responses(self, route: Route) -> None:
         """The route is gone; what it is owed would only stand in the way of others."""
