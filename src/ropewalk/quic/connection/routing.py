@@ -53,7 +53,7 @@ class Routing:
         """An authentic packet came on a route that the path does not know yet."""
         state = self._state
         path = state.path
-        if route is path.active or route in path.candidates:
+        if route is path.active or route in path.candidates or route is path.fallback:
             return
         if route.remote.ip != path.active.remote.ip:
             # 9.4: another host may be another network. After a mere change of port, most
