@@ -88,9 +88,12 @@ def test_a_packet_whose_response_moves_the_peer_may_itself_come_on_the_old_route
     pair.deliver_to_server(forge(pair.client, b"\x1b" + moved.challenge + b"\x01"))
     assert pair.server.active
     assert moved.validated
-    # its newest non-probing packet came from home, so that is where it is
-    assert path.active.remote == pair.client_address
+    assert path.active is moved
     assert path.candidates == []
+    assert path.fallback is None
+    # should it really be at home again, its next packet tells
+    pair.inject(True, b"\x01")
+    assert path.active.remote == pair.client_address
 
 
 def test_the_server_follows_at_once_and_within_the_amplification_limit() -> None:
@@ -131,6 +134,7 @@ def test_a_validation_that_fails_leads_back_to_the_last_validated_route() -> Non
     pair = Pair().connect()
     path = pair.server.state.path
     home = path.active
+    pair.to_client = lambda data: []
     pair.deliver_to_server(forge(pair.client, b"\x01\x00\x00\x00"), Address("203.0.113.9", 7))
     assert path.active is not home
     pair.drive(10.0)
