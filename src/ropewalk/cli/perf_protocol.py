@@ -60,6 +60,9 @@ class PerfServer:
             async with create_task_group() as both_ways:
                 both_ways.start_soon(_swallow, stream, meter)
                 await _pour(stream, request, meter)
+            # Not before the upload is read to its end, for that is what the client's clock
+            # waits for.
+            await stream.send_eof()
 
 
 async def transfer(stream: Stream, download: int, upload: int, meter: Meter) -> None:
@@ -78,10 +81,11 @@ async def transfer(stream: Stream, download: int, upload: int, meter: Meter) -> 
 async def _request(stream: Stream, download: int, upload: int, meter: Meter) -> None:
     await stream.send(download.to_bytes(_HEADER, "big"))
     await _pour(stream, upload, meter)
+    await stream.send_eof()
 
 
 async def _pour(stream: Stream, size: int, meter: Meter) -> None:
-    """Send ``size`` bytes and the end."""
+    """Send ``size`` bytes."""
     whole, rest = divmod(size, CHUNK)
     for _ in range(whole):
         await stream.send(_zeros)
@@ -89,7 +93,6 @@ async def _pour(stream: Stream, size: int, meter: Meter) -> None:
     if rest:
         await stream.send(_zeros[:rest])
         meter.bytes_sent += rest
-    await stream.send_eof()
 
 
 async def _swallow(stream: ByteReceiveStream, meter: Meter) -> int:
