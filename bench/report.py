@@ -34,6 +34,8 @@ class Sitting:
     failures: Sequence[tuple[str, str, str]]
     #: one object for each build of Ropewalk
     core: Sequence[Core]
+    #: what ``ropewalk perf`` printed: one object for each build and direction
+    commands: Sequence[Core]
 
     def label(self, key: str) -> str:
         """The stack's name for people."""
@@ -132,6 +134,18 @@ def _core_table(sitting: Sitting) -> tuple[list[str], list[list[str]]]:
     return header, lines
 
 
+def _command_table(sitting: Sitting) -> tuple[list[str], list[list[str]]]:
+    header = ["build", "direction", "Gbit/s", "client µs/packet", "server µs/packet"]
+    header.append("retransmissions")
+    names = ["gbit_per_second", "cpu_us_per_packet", "server_us_per_packet"]
+    lines = []
+    for one in sitting.commands:
+        figures = [f"{float(one[name]):.2f}" for name in names]
+        again = f"{float(one['retransmissions']):.0f}"
+        lines.append([str(one["build"]), str(one["direction"]), *figures, again])
+    return header, lines
+
+
 def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
@@ -162,6 +176,9 @@ def markdown(sitting: Sitting, chart: str) -> str:
     for row in ROWS:
         if sitting.of(row):
             lines += [f"## {row.title}", "", *_markdown_table(*_table(sitting, row)), ""]
+    if sitting.commands:
+        lines += ["## `ropewalk perf`, as printed", "", *_COMMAND_NOTE, ""]
+        lines += [*_markdown_table(*_command_table(sitting)), ""]
     if sitting.core:
         lines += ["## The core alone", "", *_CORE_NOTE, ""]
         lines += [*_markdown_table(*_core_table(sitting)), ""]
@@ -187,6 +204,11 @@ def _disturbance(sitting: Sitting) -> list[str]:
         "",
     ]
 
+
+_COMMAND_NOTE = [
+    "`ropewalk perf serve` and `ropewalk perf run` on loopback, the processes not pinned; medians "
+    "of the same sitting. CPU is each process's own, over all packets that it sent and received.",
+]
 
 _CORE_NOTE = [
     "`bench/core.py`: both endpoints in one process, without sockets or an event loop, in "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import statistics
 import sys
 import time
@@ -80,6 +81,13 @@ class Sample:
     #: CPU µs per packet of the bulk, or per handshake
     sender_us: float
     receiver_us: float
+
+
+def free_port() -> int:
+    """A UDP port of loopback that nobody has just now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def choose_cores() -> tuple[int, int]:

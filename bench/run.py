@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from command import Figures, measure_command
 from contenders import ROOT, WORK, Contender, find_contenders
 from machine import describe_machine, load
 from rounds import (
@@ -61,6 +62,11 @@ def main() -> int:
     began = load()
     core = [_core(one, given.mtu) for one in stacks if one.build and not one.missing]
     samples, failures = _sit(rows, stacks, arena, given.rounds, given.seconds)
+    commands: list[Figures] = []
+    for one in stacks:
+        if one.build and not one.missing:
+            _say(f"ropewalk perf, {one.build}")
+            commands += measure_command(one, arena, given.rounds)
     sitting = Sitting(
         date=f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}",
         machine=describe_machine(),
@@ -73,6 +79,7 @@ def main() -> int:
         samples=samples,
         failures=failures,
         core=core,
+        commands=commands,
     )
     if given.json:
         json.dump(sitting.as_json(), sys.stdout, indent=2)
