@@ -1,0 +1,109 @@
+"""The SETTINGS frame (RFC 9114 7.2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from librt.strings import BytesWriter
+from mypy_extensions import i64
+
+from ropewalk.http3.errors import H3_FRAME_ERROR, H3_SETTINGS_ERROR, Http3Error
+from ropewalk.quic.wire.reader import Reader, Truncated
+from ropewalk.quic.wire.varint import write_varint
+
+QPACK_MAX_TABLE_CAPACITY: Final = 0x01
+MAX_FIELD_SECTION_SIZE: Final = 0x06
+QPACK_BLOCKED_STREAMS: Final = 0x07
+ENABLE_CONNECT_PROTOCOL: Final = 0x08
+H3_DATAGRAM: Final = 0x33
+
+#: HTTP/2 settings without a counterpart; their appearance is an error (RFC 9114 7.2.4.1).
+_HTTP2_LEFTOVERS: Final = (0x02, 0x03, 0x04, 0x05)
+#: More settings than this in one frame serve no purpose that we know of.
+_MOST_SETTINGS: Final = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one side tells the other about itself. The defaults are what we advertise."""
+
+    #: Largest field section accepted, in bytes after decompression plus 32 for each field
+    #: (RFC 9114 4.2.2). None is no limit.
+    max_field_section_size: int | None = 65536
+    qpack_max_table_capacity: int = 0
+    qpack_blocked_streams: int = 0
+    #: Extended CONNECT may be used (RFC 9220 3).
+    enable_connect_protocol: bool = False
+    #: HTTP datagrams may be used (RFC 9297 2.1.1).
+    h3_datagram: bool = False
+    #: All others, as (identifier, value), in their order.
+    others: tuple[tuple[int, int], ...] = ()
+
+
+#: What holds for the peer until its SETTINGS arrive (RFC 9114 7.2.4.2).
+INITIAL_SETTINGS: Final = Settings(max_field_section_size=None)
+
+
+def encode_settings(settings: Settings) -> bytes:
+    """The payload of a SETTINGS frame. Settings that have their initial value are left out."""
+    writer = BytesWriter()
+    if settings.qpack_max_table_capacity:
+        _write(writer, QPACK_MAX_TABLE_CAPACITY, settings.qpack_max_table_capacity)
+    if settings.max_field_section_size is not None:
+        _write(writer, MAX_FIELD_SECTION_SIZE, settings.max_field_section_size)
+    if settings.qpack_blocked_streams:
+        _write(writer, QPACK_BLOCKED_STREAMS, settings.qpack_blocked_streams)
+    if settings.enable_connect_protocol:
+        _write(writer, ENABLE_CONNECT_PROTOCOL, 1)
+    if settings.h3_datagram:
+        _write(writer, H3_DATAGRAM, 1)
+    for identifier, value in settings.others:
+        _write(writer, identifier, value)
+    return writer.getvalue()
+
+
+def decode_settings(payload: bytes) -> Settings:
+    """The peer's settings.
+
+    Raises ``Http3Error``: H3_SETTINGS_ERROR for a repeated identifier, an HTTP/2 leftover or
+    a value out of range; H3_FRAME_ERROR for a frame that is cut short.
+    """
+    values: dict[int, int] = {}
+    reader = Reader(payload)
+    while reader.remaining() > 0:
+        try:
+            identifier = int(reader.varint())
+            value = int(reader.varint())
+        except Truncated:
+            raise Http3Error(H3_FRAME_ERROR, "SETTINGS is cut short") from None
+        if identifier in _HTTP2_LEFTOVERS:
+            raise Http3Error(H3_SETTINGS_ERROR, f"setting 0x{identifier:x} is reserved for HTTP/2")
+        if identifier in values:
+            raise Http3Error(H3_SETTINGS_ERROR, f"setting 0x{identifier:x} appears twice")
+        if len(values) == _MOST_SETTINGS:
+            raise Http3Error(H3_SETTINGS_ERROR, f"there are more than {_MOST_SETTINGS} settings")
+        values[identifier] = value
+    capacity = values.pop(QPACK_MAX_TABLE_CAPACITY, 0)
+    section_size = values.pop(MAX_FIELD_SECTION_SIZE, None)
+    blocked = values.pop(QPACK_BLOCKED_STREAMS, 0)
+    return Settings(
+        max_field_section_size=section_size,
+        qpack_max_table_capacity=capacity,
+        qpack_blocked_streams=blocked,
+        enable_connect_protocol=_flag(values, ENABLE_CONNECT_PROTOCOL),
+        h3_datagram=_flag(values, H3_DATAGRAM),
+        others=tuple(values.items()),
+    )
+
+
+def _flag(values: dict[int, int], identifier: int) -> bool:
+    value = values.pop(identifier, 0)
+    if value > 1:
+        raise Http3Error(H3_SETTINGS_ERROR, f"setting 0x{identifier:x} is {value}, not 0 or 1")
+    return value == 1
+
+
+def _write(writer: BytesWriter, identifier: i64, value: i64) -> None:
+    write_varint(writer, identifier)
+    write_varint(writer, value)
