@@ -9,12 +9,12 @@ PIP := python -m pip --disable-pip-version-check --quiet install
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '__pycache__' -prune -o \( -type d -o -name '*.py' -o -name py.typed \) -print)
 
-.PHONY: build demo test test-pure lint interop bench clean help
+.PHONY: build demo test test-pure lint docs interop bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "also: build, test-pure, lint, interop, bench, clean"
+	@echo "also: build, test-pure, lint, docs, interop, bench, clean"
 
 build: .venv/.built
 	@true
@@ -35,6 +35,11 @@ lint: .venv/.built .venv/.group-lint
 	.venv/bin/python tools/shift_lint.py src/ropewalk/quic src/ropewalk/http3
 	PYTHONPATH=src .venv/bin/lint-imports --no-cache
 	PYTHONPATH=src .venv/bin/lint-imports --no-cache --config tools/circles.toml
+
+# -B: a __pycache__ made in src/ would look like a change there.
+docs: .venv/.group-docs
+	.venv/bin/python -B -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 interop: .venv/.built
 	.venv/bin/python interop/run.py
@@ -77,6 +82,10 @@ clean:
 
 %/.group-lint: %/.group-build pyproject.toml
 	@$*/bin/$(PIP) --group lint
+	@touch $@
+
+%/.group-docs: %/.group-build pyproject.toml
+	@$*/bin/$(PIP) --group docs
 	@touch $@
 
 %/.group-interop: %/.group-build pyproject.toml

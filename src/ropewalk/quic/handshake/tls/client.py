@@ -283,7 +283,7 @@ class TlsClient(TlsSession):
             # RFC 9001 8.1: without an agreed protocol the connection cannot go on.
             raise HandshakeError(
                 tls.NO_APPLICATION_PROTOCOL,
-                f"the server chose none of the offered protocols {self._config.alpn}",
+                "the server chose none of the offered protocols: " + ", ".join(self._config.alpn),
             )
         names = read_alpn(alpn)
         if len(names) != 1:

@@ -183,7 +183,8 @@ class TlsServer(TlsSession):
         # RFC 9001 8.1 asks for this alert even when the client offers nothing at all.
         raise HandshakeError(
             tls.NO_APPLICATION_PROTOCOL,
-            f"the client offers {offered}, this server speaks {self._config.alpn}",
+            f"the client offers {_listed(offered)}, this server speaks "
+            + ", ".join(self._config.alpn),
         )
 
     def _choose_scheme(self, hello: ClientHello, credential: Credential) -> int:
@@ -285,3 +286,8 @@ class TlsServer(TlsSession):
         self._level = ONE_RTT
         self._state = _CONNECTED
         self.complete = True
+
+
+def _listed(protocols: list[bytes]) -> str:
+    names = [name.decode("ascii", "backslashreplace") for name in protocols]
+    return ", ".join(names) or "no protocol at all"
