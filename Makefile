@@ -64,9 +64,17 @@ clean:
 	@$*/bin/$(PIP) --group build
 	@touch $@
 
+# What this machine, or ROPEWALK_PURE, makes of the build. When it changes, so does the name of
+# the stamp, and the build is made anew.
+MODE := $(if $(filter-out 0,$(ROPEWALK_PURE)),interpreted,$(if $(shell command -v $${CC:-cc} 2>/dev/null),compiled,no-compiler))
+
+.venv/.mode-$(MODE): | .venv/.made
+	@rm -f .venv/.mode-*
+	@touch $@
+
 # Never editable: a .py in src/ would shadow the compiled modules, and an in-place .so the source.
-.venv/.built: .venv/.group-build $(SOURCES)
-	@echo "building the compiled core; the first time takes a few minutes"
+.venv/.built: .venv/.group-build .venv/.mode-$(MODE) $(SOURCES)
+	@test $(MODE) != compiled || echo "building the compiled core; the first time takes a minute or two"
 	@.venv/bin/$(PIP) --no-build-isolation .
 	@.venv/bin/python -m ropewalk._build
 	@touch $@

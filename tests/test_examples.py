@@ -42,3 +42,44 @@ def test_a_file_is_transferred(tmp_path: Path) -> None:
         finally:
             server.kill()
     assert copy.read_bytes() == original.read_bytes()
+
+
+def test_datagrams_come_back() -> None:
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLES / "datagram_ping.py")],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=True,
+    )
+    lines = ended.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"ping {number}" for number in range(5)]
+    assert all(line.endswith(" µs") for line in lines)
+
+
+def test_a_folder_is_served_and_fetched_over_http3(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<p>a page")
+    with subprocess.Popen(
+        [sys.executable, str(EXAMPLES / "file_server.py"), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            port, pin = server.stdout.readline().split()
+            ended = subprocess.run(
+                [
+                    *(sys.executable, str(EXAMPLES / "http3_client.py"), port, pin),
+                    *("/page.html", "/whoami", "/missing"),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=BOUND,
+                check=True,
+            )
+        finally:
+            server.kill()
+    answers = {line.split()[2]: line.split()[:2] for line in ended.stdout.splitlines()}
+    assert answers["/page.html"] == ["200", "9"]
+    assert answers["/whoami"][0] == "200"
+    assert answers["/missing"][0] == "404"

@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from ropewalk import http, sync
+    from ropewalk.http import RequestFailed, http3_client, serve_http
     from ropewalk.quic.types.address import Address
     from ropewalk.quic.types.configuration import (
         Configuration,
@@ -53,7 +55,10 @@ if TYPE_CHECKING:
 
 _CONFIGURATION = "ropewalk.quic.types.configuration"
 _ERRORS = "ropewalk.quic.types.errors"
+_HTTP = "ropewalk.http"
 _RUNTIME = "ropewalk.runtime"
+#: Modules that ``import ropewalk`` alone gives access to.
+_MODULES = ("http", "sync")
 
 _HOME = {
     "Address": "ropewalk.quic.types.address",
@@ -72,6 +77,7 @@ _HOME = {
     "PinnedKey": _CONFIGURATION,
     "PrivateCa": _CONFIGURATION,
     "ReceiveStream": _RUNTIME,
+    "RequestFailed": _HTTP,
     "SendStream": _RUNTIME,
     "Server": _RUNTIME,
     "Settings": _RUNTIME,
@@ -87,7 +93,9 @@ _HOME = {
     "VersionMismatch": _ERRORS,
     "WebPki": _CONFIGURATION,
     "connect": _RUNTIME,
+    "http3_client": _HTTP,
     "serve": _RUNTIME,
+    "serve_http": _HTTP,
 }
 
 __all__ = [
@@ -107,6 +115,7 @@ __all__ = [
     "PinnedKey",
     "PrivateCa",
     "ReceiveStream",
+    "RequestFailed",
     "SendStream",
     "Server",
     "Settings",
@@ -123,16 +132,22 @@ __all__ = [
     "WebPki",
     "__version__",
     "connect",
+    "http",
+    "http3_client",
     "serve",
+    "serve_http",
+    "sync",
 ]
 
 
 def __getattr__(name: str) -> object:
     home = _HOME.get(name)
-    if home is None:
+    if home is None and name not in _MODULES:
         raise AttributeError(f"module 'ropewalk' has no attribute {name!r}")
     from importlib import import_module
 
+    if home is None:
+        return import_module(f"ropewalk.{name}")
     value: object = getattr(import_module(home), name)
     globals()[name] = value  # the next look-up is a plain one
     return value

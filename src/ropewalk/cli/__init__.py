@@ -12,7 +12,10 @@ from ropewalk.quic.types.errors import ConfigurationError, Error, Unsupported
 #: Subcommand → module and attribute of its click command.
 _COMMANDS: Final = {
     "demo": ("ropewalk.cli.demo", "demo"),
+    "doctor": ("ropewalk.cli.doctor", "doctor"),
+    "get": ("ropewalk.cli.get", "get"),
     "perf": ("ropewalk.cli.perf", "perf"),
+    "serve": ("ropewalk.cli.serve", "serve"),
 }
 
 #: Bad input by the one who called: click's own code for a wrong use.
@@ -88,4 +91,4 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
     help="Show the version and whether the core runs compiled or interpreted.",
 )
 def main() -> None:
-    """QUIC from Python: measure it, try it out."""
+    """QUIC and HTTP/3 from Python: serve, fetch, measure."""

@@ -18,6 +18,7 @@ from ropewalk.quic.types.errors import (
     TransportError,
     VersionMismatch,
 )
+from ropewalk.runtime.application import ApplicationFactory
 from ropewalk.runtime.connection import DRAIN_LIMIT, Connection
 from ropewalk.runtime.driver import Driver
 from ropewalk.runtime.network import Network, SystemNetwork
@@ -45,6 +46,7 @@ async def connect(
     verification: Verification | None = None,
     server_name: str | None = None,
     error_code: int = 1,
+    application: ApplicationFactory | None = None,
     network: Network | None = None,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[Connection]:
@@ -54,11 +56,13 @@ async def connect(
     system's roots unless ``ca`` (a PEM file's path, or PEM bytes), ``pin`` (SHA-256 of the
     server's public key) or a ``verification`` is given; ``server_name`` replaces ``host`` in
     that check. Further keywords are those of :class:`Settings`. All addresses of the host
-    are tried, 250 ms apart, and the first completed handshake wins.
+    are tried, 250 ms apart, and the first completed handshake wins. An ``application`` is
+    made for each of these connections and sees its events first (see
+    :class:`~ropewalk.runtime.application.Application`).
 
-    Leaving the body waits until finished streams are acknowledged, closes with code 0 and
-    drains; left by an exception or cancelled, it closes at once with ``error_code``.
-    Cancelled while connecting, nothing is left behind.
+    Leaving the body waits until finished streams are acknowledged, closes with code 0 (or
+    the application's own for no error) and drains; left by an exception or cancelled, it
+    closes at once with ``error_code``. Cancelled while connecting, nothing is left behind.
 
     Raises ``ConfigurationError``, :exc:`ConnectionRefused` at once where the system says
     that nobody listens, :exc:`HandshakeTimeout`, :exc:`HandshakeError` and the other
@@ -69,7 +73,7 @@ async def connect(
     addresses = interleave(await network.resolve(host, port))
     driver = Driver(endpoint_configuration(configuration))
     async with driver.running():
-        race = _Race(driver, network, configuration, addresses)
+        race = _Race(driver, network, configuration, addresses, application)
         connection = await race.run()
         if connection is None:
             raise explain(race.errors, host, port, configuration.handshake_timeout)
@@ -105,11 +109,13 @@ class _Race:
         network: Network,
         configuration: Configuration,
         addresses: Sequence[Address],
+        application: ApplicationFactory | None,
     ) -> None:
         self._driver = driver
         self._network = network
         self._configuration = configuration
         self._addresses = addresses
+        self._application = application
         self._winner: Connection | None = None
         self.errors: list[tuple[Address, ConnectionLost]] = []
 
@@ -129,7 +135,8 @@ class _Race:
         try:
             carrier = self._network.connect(address, local)
             driver.add(carrier)
-            connection = driver.open(fit(self._configuration, carrier), address, local)
+            configuration = fit(self._configuration, carrier)
+            connection = driver.open(configuration, address, local, self._application)
             await connection.wait_handshake()
             if self._winner is None:
                 self._winner = connection

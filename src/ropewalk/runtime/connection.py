@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ from ropewalk.runtime.signal import Signal
 from ropewalk.runtime.streams import ReceiveStream, SendStream, Stream
 
 if TYPE_CHECKING:
+    from ropewalk.runtime.application import Application
     from ropewalk.runtime.driver import Driver
+
+_logger: Final = logging.getLogger("ropewalk.runtime")
 
 #: No drain takes longer, whatever the round-trip time says.
 DRAIN_LIMIT: Final = 5.0
@@ -68,6 +72,8 @@ class Connection:
         self.local = local
         #: Code for a close that an exception in the owning body causes.
         self.error_code = 1
+        #: Code for a close in good order, which is no error from the peer either.
+        self.no_error_code = 0
         #: Address-validation token for a later connection (``connect(..., token=...)``).
         self.token = b""
         self._driver = driver
@@ -84,6 +90,8 @@ class Connection:
         #: The connection is over; ``error`` says why, None after a close by this side.
         self.lost = False
         self.error: ConnectionLost | None = None
+        #: What sees the events first, if this connection was made with one.
+        self.application: Application | None = None
 
     def __repr__(self) -> str:
         side = "client" if self.core.is_client else "server"
@@ -271,7 +279,7 @@ class Connection:
         try:
             if failure is None:
                 await self.flush()
-                code = 0
+                code = self.no_error_code
         finally:
             self.start_close(code, "")
             with CancelScope(shield=True):
@@ -334,7 +342,14 @@ class Connection:
 
     def _closed_cleanly(self) -> bool:
         error = self.error
-        return error is None or (isinstance(error, ApplicationError) and error.code == 0)
+        return error is None or (
+            isinstance(error, ApplicationError) and error.code in (0, self.no_error_code)
+        )
+
+    def install(self, application: Application) -> None:
+        """Let an application see the events first, from now on."""
+        self.application = application
+        self.no_error_code = application.no_error_code
 
     def retire(self, stream_id: int) -> None:
         """A stream needs no more events."""
@@ -358,6 +373,8 @@ class Connection:
 
     def handle(self, event: events.Event) -> None:
         """Turn one of the core's events into what tasks wait for."""
+        if self.application is not None and self._is_taken(self.application, event):
+            return
         if isinstance(event, (events.StreamReadable, events.StreamResetByPeer)):
             stream = self._streams.get(event.stream_id)
             if isinstance(stream, ReceiveStream):
@@ -386,6 +403,16 @@ class Connection:
             self._finish(event.error)
 
     # -- inside
+
+    def _is_taken(self, application: Application, event: events.Event) -> bool:
+        try:
+            return application.on_event(event)
+        except Exception:
+            # Its fault ends its own connection, not the driver of all of them.
+            _logger.exception("the application of %s failed", self)
+            self.application = None
+            self.start_close(self.error_code, "")
+            return False
 
     def _open(self, bidirectional: bool) -> Stream | SendStream | None:
         self.check_open()

@@ -20,6 +20,7 @@ from ropewalk.quic.types.carrier import Carrier
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
 from ropewalk.quic.types.datagrams import Burst
 from ropewalk.quic.types.local import ADDED, BLOCKED, REMOVED, SEND_FAILED, WRITABLE, LocalChange
+from ropewalk.runtime.application import ApplicationFactory
 from ropewalk.runtime.connection import Connection
 from ropewalk.runtime.nest import nest
 from ropewalk.runtime.signal import Signal
@@ -65,6 +66,7 @@ class Driver:
         self._ports: dict[int, Port] = {}
         self._held = 0
         self._unfinished = False
+        self._handing_out = False
         self._gone = Signal()
         self._watchers: list[Signal] = []
         self._timer_scope = CancelScope(shield=True)
@@ -117,16 +119,27 @@ class Driver:
 
     # -- connections
 
-    def open(self, configuration: Configuration, remote: Address, local: int) -> Connection:
+    def open(
+        self,
+        configuration: Configuration,
+        remote: Address,
+        local: int,
+        application: ApplicationFactory | None = None,
+    ) -> Connection:
         """Begin a client connection; its first flight leaves at once."""
         now = self.now()
-        connection = self.adopt(self.endpoint.open(configuration, remote, local, now), local)
+        core = self.endpoint.open(configuration, remote, local, now)
+        connection = self.adopt(core, local, application)
         self.pump(now)
         return connection
 
-    def adopt(self, core: CoreConnection, local: int) -> Connection:
+    def adopt(
+        self, core: CoreConnection, local: int, application: ApplicationFactory | None = None
+    ) -> Connection:
         """Route a core connection's events to a new :class:`Connection`."""
         connection = self.connections[core] = Connection(self, core, local)
+        if application is not None:
+            connection.install(application(connection))
         return connection
 
     def forget(self, core: CoreConnection) -> None:
@@ -161,7 +174,10 @@ class Driver:
     def kick(self, core: CoreConnection) -> None:
         """A task changed something on a connection: send what follows from it."""
         self.endpoint.touch(core)
-        self.pump(self.now())
+        if self._handing_out:
+            self._unfinished = True  # an application answers an event; see the end of pump
+        else:
+            self.pump(self.now())
 
     def pump(self, now: float) -> None:
         """Send what may be sent now, hand out events, set the timer. Bounded."""
@@ -180,11 +196,13 @@ class Driver:
                 self._unfinished = True
         for port in list(self._ports.values()):
             self._report_failures(port, now)
+        self._handing_out = True
         for core in endpoint.eventful():
             connection = self.connections.get(core)
             for event in core.events():
                 if connection is not None:
                     connection.handle(event)
+        self._handing_out = False
         for fault in endpoint.take_faults():
             _logger.error("a fault of Ropewalk's own closed one connection", exc_info=fault)
         for signal in self._watchers:

@@ -23,6 +23,7 @@ from ropewalk.quic.types.errors import (
     StreamReset,
 )
 from ropewalk.quic.types.identity import CredentialStore
+from ropewalk.runtime.application import ApplicationFactory
 from ropewalk.runtime.connection import DRAIN_LIMIT, Connection
 from ropewalk.runtime.driver import Driver
 from ropewalk.runtime.nest import nest
@@ -54,6 +55,7 @@ async def serve(
     max_connections: int = 10_000,
     max_half_open: int = 1_000,
     error_code: int = 1,
+    application: ApplicationFactory | None = None,
     root_secret: bytes | None = None,
     network: Network | None = None,
     **settings: Unpack[Settings],
@@ -64,7 +66,8 @@ async def serve(
     machine. Port 0 lets the system choose; :attr:`Server.address` tells. ``certificate`` and
     ``key`` are paths or PEM bytes. ``retry`` makes clients prove their address first: always,
     never, or (None) once half of ``max_half_open`` handshakes are under way. Workers that
-    share a ``root_secret`` accept each other's tokens. Further keywords are those of
+    share a ``root_secret`` accept each other's tokens. An ``application`` is made for each
+    connection and sees its events first. Further keywords are those of
     :class:`Settings`.
 
     The handler runs once the handshake is complete. When it returns, its connection is
@@ -90,6 +93,7 @@ async def serve(
         ),
         retry,
         error_code,
+        application,
     )
     carriers = await _bind(SystemNetwork() if network is None else network, host, port)
     async with server.driver.running():
@@ -113,6 +117,7 @@ class Server:
         endpoint: EndpointConfiguration,
         retry: bool | None,
         error_code: int,
+        application: ApplicationFactory | None,
     ) -> None:
         self.driver = Driver(endpoint, self._on_incoming)
         #: Where the server listens, one address for each socket.
@@ -122,6 +127,7 @@ class Server:
         self._max_half_open = endpoint.max_half_open
         self._retry = retry
         self._error_code = error_code
+        self._application = application
         self._handlers: TaskGroup | None = None
         self._half_open = 0
 
@@ -147,7 +153,7 @@ class Server:
         """Take no more connections, and close those that are there."""
         self._handlers = None
         for connection in list(self.driver.connections.values()):
-            connection.start_close(0, "the server is shutting down")
+            connection.start_close(connection.no_error_code, "the server is shutting down")
 
     def _on_incoming(self, incoming: Incoming, now: float) -> None:
         if self._handlers is None:
@@ -156,7 +162,7 @@ class Server:
             incoming.retry(now)
         else:
             core = incoming.accept(self._configuration, now)
-            connection = self.driver.adopt(core, incoming.local)
+            connection = self.driver.adopt(core, incoming.local, self._application)
             connection.error_code = self._error_code
             self._half_open += 1
             self._handlers.start_soon(self._run, connection, name=f"handler of {connection}")
@@ -177,9 +183,9 @@ class Server:
         try:
             await self._handler(connection)
             await connection.flush()
-            connection.start_close(0, "")
+            connection.start_close(connection.no_error_code, "")
         except get_cancelled_exc_class():
-            connection.start_close(0, "the server is shutting down")
+            connection.start_close(connection.no_error_code, "the server is shutting down")
             raise
         except Exception as error:
             self._close_after(error, connection)

@@ -14,6 +14,7 @@ from ropewalk.observe.observer import Observer
 from ropewalk.quic.endpoint.connection_ids import RandomConnectionIds
 from ropewalk.quic.endpoint.token_keys import RootTokenKeys
 from ropewalk.quic.handshake.credentials import StaticCredentials, load_credential
+from ropewalk.quic.handshake.tls.paths import load_anchors
 from ropewalk.quic.types.carrier import Carrier
 from ropewalk.quic.types.configuration import (
     Configuration,
@@ -88,7 +89,12 @@ def client_configuration(
             "ca, pin and verification are three ways to say whom to trust; give one of them"
         )
     if ca is not None:
-        verification = PrivateCa(read_pem(ca, "ca"))
+        roots = read_pem(ca, "ca")
+        try:
+            load_anchors(roots)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{_named(ca)}{error}") from None
+        verification = PrivateCa(roots)
     elif pin is not None:
         verification = PinnedKey(_pins(pin))
     return with_system_roots(
@@ -114,9 +120,11 @@ def server_configuration(
             raise ConfigurationError(
                 "a server proves who it is: give certificate and key (paths or PEM), or credentials"
             )
-        credentials = StaticCredentials(
-            load_credential(read_pem(certificate, "certificate"), read_pem(key, "key"))
-        )
+        pem = read_pem(certificate, "certificate"), read_pem(key, "key")
+        try:
+            credentials = StaticCredentials(load_credential(*pem))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{_named(certificate, key)}{error}") from None
     elif certificate is not None or key is not None:
         raise ConfigurationError("credentials already hold certificate and key; give one of them")
     return Configuration(alpn=_names(alpn), credentials=credentials, **_with_defaults(settings))
@@ -170,6 +178,12 @@ def read_pem(source: Pem, what: str) -> bytes:
             f"cannot read the {what} file {str(path)!r}: {error.strerror or error}; "
             "give the path of a PEM file that this user may read"
         ) from error
+
+
+def _named(*sources: Pem) -> str:
+    """The files among the sources, to begin an error with; "" when there are none."""
+    files = [str(source) for source in sources if not isinstance(source, bytes)]
+    return f"{' and '.join(files)}: " if files else ""
 
 
 def _with_defaults(settings: Settings) -> Settings:

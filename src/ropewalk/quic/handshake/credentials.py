@@ -27,9 +27,9 @@ def load_credential(cert_pem: bytes, key_pem: bytes) -> Credential:
     """
     try:
         chain = x509.load_pem_x509_certificates(cert_pem)
-    except ValueError as error:
+    except ValueError:
         raise ConfigurationError(
-            f"the certificate cannot be read ({error}); give a PEM file, the server's "
+            "the certificate cannot be read: it is not PEM, or it is damaged; give the server's "
             "certificate first, then its intermediates"
         ) from None
     key = _load_key(key_pem)
@@ -55,9 +55,10 @@ def _load_key(key_pem: bytes) -> PrivateKeyTypes:
         raise ConfigurationError(
             "the private key is encrypted; decrypt it first, for example with 'openssl pkey'"
         ) from None
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(
-            f"the private key cannot be read ({error}); give it in PEM"
+            "the private key cannot be read: it is not PEM, or it is damaged; write it with "
+            "'openssl pkey', for example"
         ) from None
     if not schemes_of_private_key(key):
         raise ConfigurationError(

@@ -18,6 +18,9 @@ from ropewalk.quic.types.identity import (
 )
 
 QUIC_V1 = 0x00000001
+#: Windows beyond a terabyte are mistakes.
+_LARGEST_WINDOW = 1 << 40
+_LONGEST_TIMEOUT = 366.0 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -130,8 +133,6 @@ class Configuration:
             raise ConfigurationError("initial_rtt must lie between 0 and 60 seconds")
         if not 0 <= self.max_ack_delay < 16.384:
             raise ConfigurationError("max_ack_delay must be below 16.384 seconds (RFC 9000 18.2)")
-        if self.idle_timeout < 0 or self.handshake_timeout <= 0 or self.keep_alive < 0:
-            raise ConfigurationError("timeouts cannot be negative; handshake_timeout not 0")
         if self.tickets is not None:
             raise Unsupported(
                 "session resumption is not built yet: tickets are not kept; leave `tickets` unset"
@@ -139,19 +140,43 @@ class Configuration:
         if self.version != QUIC_V1:
             raise ConfigurationError(f"QUIC version 0x{self.version:08x} is not built yet; use v1")
         if not set(self.key_shares) <= set(self.groups):
-            raise ConfigurationError("key_shares names a group that is not in groups")
+            raise ConfigurationError(
+                f"key_shares {self.key_shares} must be some of groups {self.groups}: give both"
+            )
         if self.connection_window > self.connection_window_limit:
             raise ConfigurationError("connection_window is larger than its limit")
         if self.stream_window > self.stream_window_limit:
             raise ConfigurationError("stream_window is larger than its limit")
-        for name, value in (
-            ("connection_window", self.connection_window),
-            ("stream_window", self.stream_window),
-            ("send_buffer", self.send_buffer),
-            ("datagram_queue", self.datagram_queue),
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        for name, value, least, most in (
+            ("connection_window", self.connection_window, 1, _LARGEST_WINDOW),
+            ("connection_window_limit", self.connection_window_limit, 1, _LARGEST_WINDOW),
+            ("stream_window", self.stream_window, 1, _LARGEST_WINDOW),
+            ("stream_window_limit", self.stream_window_limit, 1, _LARGEST_WINDOW),
+            ("send_buffer", self.send_buffer, 1, _LARGEST_WINDOW),
+            ("datagram_queue", self.datagram_queue, 1, 1 << 24),
+            ("max_bidirectional_streams", self.max_bidirectional_streams, 0, 1 << 60),
+            ("max_unidirectional_streams", self.max_unidirectional_streams, 0, 1 << 60),
+            ("max_datagram_frame_size", self.max_datagram_frame_size, 0, 65535),
         ):
-            if value <= 0:
-                raise ConfigurationError(f"{name} must be positive")
+            if not least <= value <= most:
+                raise ConfigurationError(
+                    f"{name} is {value}; it must lie between {least} and {most}"
+                )
+        for name, seconds in (
+            ("idle_timeout", self.idle_timeout),
+            ("handshake_timeout", self.handshake_timeout),
+            ("keep_alive", self.keep_alive),
+        ):
+            # Written so that "not a number" fails, too.
+            if not 0 <= seconds <= _LONGEST_TIMEOUT:
+                raise ConfigurationError(
+                    f"{name} is {seconds} seconds; it must lie between 0 and a year"
+                )
+        if self.handshake_timeout == 0:
+            raise ConfigurationError("handshake_timeout is 0; no handshake is that quick")
 
 
 @dataclass(frozen=True, kw_only=True)

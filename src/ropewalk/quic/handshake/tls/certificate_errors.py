@@ -64,20 +64,22 @@ def _explain(
     if now > leaf.not_valid_after_utc:
         return HandshakeError(
             CERTIFICATE_EXPIRED,
-            f"the server's certificate expired on {_day(leaf.not_valid_after_utc)}; renew it, or "
-            "check this machine's clock",
+            f"the server's certificate expired on {_day(leaf.not_valid_after_utc)}; renew it, "
+            "check this machine's clock, or pin its key (PinnedKey, --pin), which has no dates",
         )
     if now < leaf.not_valid_before_utc:
         return HandshakeError(
             CERTIFICATE_EXPIRED,
             "the server's certificate is not valid before "
-            f"{_day(leaf.not_valid_before_utc)}; check both machines' clocks",
+            f"{_day(leaf.not_valid_before_utc)}; check both machines' clocks, or pin its key "
+            "(PinnedKey, --pin), which has no dates",
         )
     if "subjectAltName" in said:
         return HandshakeError(
             BAD_CERTIFICATE,
             f"wrong name: the server's certificate is for {_names(leaf)}, not for "
-            f"{subject.value}; connect to one of its names, or pin its key (PinnedKey, --pin)",
+            f"{subject.value}; connect to one of its names, have an authority of yours "
+            "(PrivateCa, --ca) issue it for this one, or pin its key (PinnedKey, --pin)",
         )
     if "EKU" in said:
         return HandshakeError(
@@ -98,6 +100,13 @@ def _explain(
 
 def _explain_path(said: str, leaf: x509.Certificate) -> HandshakeError:
     issuer = leaf.issuer.rfc4514_string() or "without a name"
+    if "cA must not be asserted" in said and leaf.issuer == leaf.subject:
+        # What `openssl req -x509` makes when nothing else is said.
+        return HandshakeError(
+            UNKNOWN_CA,
+            "unknown issuer: the server's certificate is signed by itself, as an authority of "
+            f"its own that nobody here trusts; {_ADVICE}",
+        )
     if "no interior errors" in said:
         if leaf.issuer == leaf.subject:
             return HandshakeError(

@@ -51,9 +51,9 @@ def load_anchors(roots: bytes) -> TrustAnchors:
             # Some roots in use have serial number 0; whoever runs us can do nothing about it.
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             certificates = x509.load_pem_x509_certificates(roots)
-    except ValueError as error:
+    except ValueError:
         raise ConfigurationError(
-            f"the trusted roots cannot be read ({error}); they must be certificates in PEM"
+            "the trusted roots cannot be read; they must be certificates in PEM"
         ) from None
     return TrustAnchors(certificates)
 
