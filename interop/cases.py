@@ -13,7 +13,8 @@ from pathlib import Path
 from discovery import HERE, WORK, Peer
 from processes import Child
 
-PASSED, FAILED, NOT_RUN = "passed", "failed", "not run"
+#: ``PEER``: the peer breaks a rule in a way that is known, and breaks it with others too.
+PASSED, FAILED, NOT_RUN, PEER = "passed", "failed", "not run", "peer's"
 
 _TRANSFER = 10_000_000
 _CHACHA20 = 0x1303
@@ -52,6 +53,9 @@ class Result:
     outcome: str
     detail: str = ""
     seconds: float = 0.0
+    #: the day it was run, and who was on the other side
+    date: str = ""
+    against: str = "ropewalk"
 
 
 def _both(name: str, **named: object) -> list[Case]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-#: Lines kept of what a child says; ngtcp2's examples say a lot.
+#: Lines kept of what a child says first and last; ngtcp2's examples say a lot.
 _KEPT_LINES = 2000
 
 
@@ -41,7 +41,8 @@ class Child:
         for line in self._process.stdout:
             with self._condition:
                 self.lines.append(line.rstrip("\n"))
-                del self.lines[: -2 * _KEPT_LINES]
+                if len(self.lines) > 3 * _KEPT_LINES:  # the middle is the least of it
+                    del self.lines[_KEPT_LINES:-_KEPT_LINES]
                 self._condition.notify_all()
         with self._condition:
             self._ended = True
@@ -56,6 +57,10 @@ class Child:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Ask the process to end, and insist after a while; what it says then is kept."""
         if self._process.poll() is None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

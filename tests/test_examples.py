@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -83,3 +85,41 @@ def test_a_folder_is_served_and_fetched_over_http3(tmp_path: Path) -> None:
     assert answers["/page.html"] == ["200", "9"]
     assert answers["/whoami"][0] == "200"
     assert answers["/missing"][0] == "404"
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_the_client_that_the_readme_prints_talks_to_the_server_that_it_names(
+    tmp_path: Path,
+) -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    assert "examples/echo.py serve" in readme
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    # Port 4433 may be taken on the machine that runs the tests.
+    port = str(free_port())
+    programs = {"client.py": code, "echo.py": (EXAMPLES / "echo.py").read_text()}
+    for name, text in programs.items():
+        assert "4433" in text
+        (tmp_path / name).write_text(text.replace("4433", port))
+    with subprocess.Popen(
+        [sys.executable, "echo.py", "serve"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            assert f"127.0.0.1:{port}" in server.stdout.readline()
+            ended = subprocess.run(
+                [sys.executable, "client.py"],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                timeout=BOUND,
+                check=True,
+            )
+        finally:
+            server.kill()
+    assert ended.stdout == "b'hello'\n"

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 
 #: Seconds that no run here needs, on the slowest machine.
 BOUND = 60.0
-_COMMAND = [sys.executable, "-c", "from ropewalk.cli import main; main(prog_name='ropewalk')"]
+COMMAND = [sys.executable, "-c", "from ropewalk.cli import main; main(prog_name='ropewalk')"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run to the end; returns exit code and output."""
     return subprocess.run(
-        [*_COMMAND, *arguments], capture_output=True, text=True, timeout=BOUND, check=False
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=BOUND, check=False
     )
 
 
@@ -44,7 +44,7 @@ class RunningServer:
 @contextmanager
 def perf_server(*arguments: str) -> Iterator[RunningServer]:
     """A server process on a free port, which must end cleanly when interrupted."""
-    command = [*_COMMAND, "perf", "serve", "--bind", "127.0.0.1:0", "--json", *arguments]
+    command = [*COMMAND, "perf", "serve", "--bind", "127.0.0.1:0", "--json", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield RunningServer(process)

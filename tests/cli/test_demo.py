@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from ropewalk.cli import demo as demo_module
 from ropewalk.cli.demo_server import make_file
 
-from .conftest import run
+from .conftest import BOUND, COMMAND, run
 
 
 def test_a_file_crosses_and_both_sides_report() -> None:
@@ -42,3 +44,23 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
     assert demo_module.sha256_of(tmp_path / "file") == digest
     (tmp_path / "file").write_bytes(b"something else")
     assert demo_module.sha256_of(tmp_path / "file") != digest
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_reader_that_went_away_is_no_error_to_talk_about(more: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [*COMMAND, "demo", "--size", "10K", *more],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=BOUND,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode == 1
+    for word in ("Error", "Broken pipe", "Traceback", "Exception ignored"):
+        assert word not in ended.stderr

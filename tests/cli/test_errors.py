@@ -52,3 +52,25 @@ def test_bugs_keep_their_tracebacks() -> None:
 def test_an_error_without_words_is_named_by_its_kind() -> None:
     assert isinstance(as_failure(ropewalk.StatelessReset()), Failure)
     assert as_failure(ropewalk.StatelessReset()).message == "StatelessReset"
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ropewalk.IdleTimeout("nothing was heard"), "check that it still runs"),
+        (ropewalk.StatelessReset("it has reset the connection"), "try again"),
+        (ropewalk.ApplicationError(0, "the server is shutting down", True), "start it again"),
+    ],
+)
+def test_a_peer_that_stops_midway_comes_with_advice(error: Exception, advice: str) -> None:
+    message = as_failure(error).message
+    assert message.startswith(str(error))
+    assert advice in message
+
+
+def test_a_broken_pipe_is_left_to_the_one_who_ends_the_process() -> None:
+    pipe = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+    with pytest.raises(BrokenPipeError), one_line_errors():
+        raise pipe
+    with pytest.raises(BrokenPipeError), one_line_errors():
+        raise ExceptionGroup("", [ExceptionGroup("", [pipe])])

@@ -131,8 +131,8 @@ def test_expired(tmp_path: Path) -> None:
         ca = trusted(tmp_path, authority.cert_pem)
         error = one_line(call("get", "--ca", ca, f"https://127.0.0.1:{port}/"), 1)
     assert (
-        "the server's certificate expired on 2020-01-31 00:00 UTC; renew it, or check this "
-        "machine's clock"
+        "the server's certificate expired on 2020-01-31 00:00 UTC; renew it, check this "
+        "machine's clock, or pin its key (PinnedKey, --pin), which has no dates"
     ) in error
 
 

@@ -84,3 +84,33 @@ async def test_waiting_for_datagrams_ends_with_the_connection(pair: Pair) -> Non
             with pytest.raises(ropewalk.ApplicationError) as caught:
                 await connection.receive_datagrams()
             assert caught.value.code == 3
+
+
+async def test_what_became_of_datagrams_is_counted(pair: Pair) -> None:
+    async def ignore(connection: Connection) -> None:
+        await connection.wait_closed()
+
+    with anyio.fail_after(BOUND):
+        async with pair(ignore, datagram_queue=8) as (connection, server):
+            nothing = ropewalk.DatagramStats(0, 0, 0, 0, 0, 0, 0, 0)
+            assert connection.stats.datagrams == nothing
+            with pytest.raises(ropewalk.DatagramTooLarge):
+                await connection.send_datagrams([bytes(60_000)])
+            assert await connection.send_datagrams([b"x"] * 20) == 8
+            counted = connection.stats.datagrams
+            assert counted.dropped_full == 12
+            while connection.stats.datagrams.acked < 8:
+                await anyio.sleep(0.005)
+            counted = connection.stats.datagrams
+            assert (counted.sent, counted.acked, counted.lost) == (8, 8, 0)
+            assert await connection.send_datagrams([b"y"] * 3) == 3
+            while connection.stats.datagrams.acked < 11:
+                await anyio.sleep(0.005)
+            (other,) = server.connections
+            counted = other.stats.datagrams
+            assert (counted.received, counted.dropped_unread) == (8, 3)
+            assert counted.dropped_full == counted.dropped_expired == 0
+            assert counted.dropped_too_large == 0
+            await connection.send_datagrams([b"late"], deadline=0.0)
+            assert connection.stats.datagrams.dropped_expired == 1
+            assert connection.stats.packets_dropped == connection.core.counters.packets_dropped

@@ -7,7 +7,7 @@ runs: leaving them closes the connections, drains, and leaves no task and no soc
 from __future__ import annotations
 
 from ropewalk.runtime.client import connect
-from ropewalk.runtime.connection import Connection, ConnectionStats
+from ropewalk.runtime.connection import Connection, ConnectionStats, DatagramStats
 from ropewalk.runtime.network import Network, SystemNetwork
 from ropewalk.runtime.server import Server, serve
 from ropewalk.runtime.settings import Settings
@@ -16,6 +16,7 @@ from ropewalk.runtime.streams import ReceiveStream, SendStream, Stream
 __all__ = [
     "Connection",
     "ConnectionStats",
+    "DatagramStats",
     "Network",
     "ReceiveStream",
     "SendStream",

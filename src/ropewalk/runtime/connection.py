@@ -28,6 +28,7 @@ from ropewalk.quic.types.errors import ApplicationError, ConnectionLost
 from ropewalk.quic.types.handshake import PeerIdentity
 from ropewalk.runtime.signal import Signal
 from ropewalk.runtime.streams import ReceiveStream, SendStream, Stream
+from ropewalk.runtime.turns import Turns
 
 if TYPE_CHECKING:
     from ropewalk.runtime.application import Application
@@ -44,17 +45,42 @@ _UNIDIRECTIONAL: Final = 2
 
 
 @dataclass(frozen=True)
+class DatagramStats:
+    """What became of unreliable datagrams (RFC 9221), in numbers of them.
+
+    ``sent`` are those that left: ``acked``, ``lost`` (never sent again) or still on their
+    way. Dropped before they left were ``dropped_full`` (the queue had no room),
+    ``dropped_expired`` (past their deadline) and ``dropped_too_large`` (the path came to
+    carry less). ``received`` were queued for reading; ``dropped_unread`` arrived when that
+    queue was full.
+    """
+
+    sent: int
+    acked: int
+    lost: int
+    received: int
+    dropped_full: int
+    dropped_expired: int
+    dropped_too_large: int
+    dropped_unread: int
+
+
+@dataclass(frozen=True)
 class ConnectionStats:
     """Totals over all paths, and each path by itself. Sizes in bytes, times in seconds.
 
-    ``packets_lost`` counts packets declared lost, whose data was sent again.
+    ``packets_lost`` counts packets declared lost, whose data was sent again;
+    ``packets_dropped`` those that arrived and were discarded unread, for they were damaged,
+    forged, or came before or after their keys.
     """
 
     packets_sent: int
     packets_received: int
     packets_lost: int
+    packets_dropped: int
     bytes_sent: int
     bytes_received: int
+    datagrams: DatagramStats
     paths: tuple[PathStats, ...]
 
 
@@ -81,7 +107,8 @@ class Connection:
         self._opened: deque[Stream] = deque()
         self._opened_unidirectional: deque[ReceiveStream] = deque()
         self._accepting = Signal()
-        self._opening = Signal()
+        self._opening = Turns()
+        self._opening_unidirectional = Turns()
         self._datagrams = Signal()
         self._progress = Signal()
         self._handshake = Event()
@@ -132,8 +159,10 @@ class Connection:
             packets_sent=sum(path.packets_sent for path in paths),
             packets_received=sum(path.packets_received for path in paths),
             packets_lost=sum(path.packets_lost for path in paths),
+            packets_dropped=self.core.counters.packets_dropped,
             bytes_sent=sum(path.bytes_sent for path in paths),
             bytes_received=sum(path.bytes_received for path in paths),
+            datagrams=_datagram_stats(self.core),
             paths=paths,
         )
 
@@ -147,18 +176,16 @@ class Connection:
     async def open_stream(self, bidirectional: bool = True) -> Stream | SendStream:
         """Open a stream, waiting while the peer's limit on streams is used up.
 
-        The peer learns of it with the first bytes. Cancelling opens nothing. Raises
+        Who asked first is served first, for each of the two kinds of streams. The peer learns of it with the first bytes. Cancelling opens nothing. Raises
         :exc:`ConnectionLost`, or ``ClosedResourceError`` after a close by this side.
         """
         await checkpoint_if_cancelled()
-        stream = self._open(bidirectional)
+        turns = self._opening if bidirectional else self._opening_unidirectional
+        stream = self._open(bidirectional) if not turns else None
         if stream is not None:
             await cancel_shielded_checkpoint()
             return stream
-        while stream is None:
-            await self._opening.wait()
-            stream = self._open(bidirectional)
-        return stream
+        return await turns.take(lambda: self._open(bidirectional))
 
     @overload
     async def accept_stream(self, bidirectional: Literal[True] = True) -> Stream: ...
@@ -390,7 +417,7 @@ class Connection:
             if isinstance(stream, SendStream):
                 stream._on_stopped(event.code)
         elif isinstance(event, events.StreamsAvailable):
-            self._opening.notify()
+            (self._opening if event.bidirectional else self._opening_unidirectional).notify()
         elif isinstance(event, events.DatagramsReadable):
             self._datagrams.notify()
         elif isinstance(event, events.HandshakeComplete):
@@ -441,8 +468,10 @@ class Connection:
         for stream in self._streams.values():
             stream._wake()
         self._streams.clear()
-        for signal in (self._accepting, self._opening, self._datagrams, self._progress):
+        for signal in (self._accepting, self._datagrams, self._progress):
             signal.notify()
+        self._opening.notify_all()
+        self._opening_unidirectional.notify_all()
         self._handshake.set()
 
     def _finish(self, error: ConnectionLost | None) -> None:
@@ -456,3 +485,17 @@ class Connection:
                 await self._closed.wait()
         else:
             await cancel_shielded_checkpoint()
+
+
+def _datagram_stats(core: CoreConnection) -> DatagramStats:
+    queues = core.datagrams
+    return DatagramStats(
+        sent=queues.sent,
+        acked=queues.acked,
+        lost=queues.lost,
+        received=queues.received,
+        dropped_full=queues.dropped_full,
+        dropped_expired=queues.dropped_expired,
+        dropped_too_large=queues.dropped_too_large,
+        dropped_unread=queues.dropped_unread,
+    )
