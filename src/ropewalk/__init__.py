@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ropewalk import http, sync
     from ropewalk.http import RequestFailed, http3_client, serve_http
+    from ropewalk.quic.streams.datagrams import DatagramTooLarge
     from ropewalk.quic.types.address import Address
     from ropewalk.quic.types.configuration import (
         Configuration,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     )
     from ropewalk.runtime import (
         Connection,
+        ConnectionStats,
+        DatagramStats,
         ReceiveStream,
         SendStream,
         Server,
@@ -68,6 +71,9 @@ _HOME = {
     "Connection": _RUNTIME,
     "ConnectionLost": _ERRORS,
     "ConnectionRefused": _ERRORS,
+    "ConnectionStats": _RUNTIME,
+    "DatagramStats": _RUNTIME,
+    "DatagramTooLarge": "ropewalk.quic.streams.datagrams",
     "EndpointConfiguration": _CONFIGURATION,
     "Error": _ERRORS,
     "HandshakeError": _ERRORS,
@@ -106,6 +112,9 @@ __all__ = [
     "Connection",
     "ConnectionLost",
     "ConnectionRefused",
+    "ConnectionStats",
+    "DatagramStats",
+    "DatagramTooLarge",
     "EndpointConfiguration",
     "Error",
     "HandshakeError",

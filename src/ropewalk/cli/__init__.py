@@ -41,6 +41,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # nobody reads on: click ends the process without a word
         except* (Error, OSError) as group:
             raise _one_line(group) from group
 

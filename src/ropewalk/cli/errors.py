@@ -9,7 +9,14 @@ from typing import ClassVar
 
 import click
 
-from ropewalk.quic.types.errors import ConfigurationError, Error, Unsupported
+from ropewalk.quic.types.errors import (
+    ApplicationError,
+    ConfigurationError,
+    Error,
+    IdleTimeout,
+    StatelessReset,
+    Unsupported,
+)
 
 
 class Failure(click.ClickException):
@@ -28,17 +35,23 @@ class BadCall(Failure):
 def one_line_errors() -> Iterator[None]:
     """Turn the errors that are expected in the body into a :class:`Failure`.
 
-    Others are bugs and keep their tracebacks.
+    Others are bugs and keep their tracebacks. A broken pipe stays what it is: nobody reads
+    on, so there is nobody to tell, and click ends the process without a word.
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (Error, OSError) as error:
         raise as_failure(error) from error
     except BaseExceptionGroup as group:
         expected, bugs = group.split((Error, OSError))
         if expected is None or bugs is not None:
             raise
-        raise as_failure(first(expected)) from group
+        error = first(expected)
+        if isinstance(error, BrokenPipeError):
+            raise error from None
+        raise as_failure(error) from group
 
 
 def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -51,13 +64,27 @@ def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def as_failure(error: BaseException) -> Failure:
     """The line and the exit code for an expected error."""
-    text = str(error) or type(error).__name__
+    text = (str(error) or type(error).__name__) + _advice(error)
     # What happened where is kept in notes when the error itself carries a peer's words.
     notes = "; ".join(getattr(error, "__notes__", ()))
     if notes:
         text = f"{text} ({notes})"
     kind = BadCall if _is_usage(error) else Failure
     return kind(" ".join(text.split()))
+
+
+def _advice(error: BaseException) -> str:
+    """What to do about an end that the core, knowing no server of anybody's, only reports."""
+    if isinstance(error, IdleTimeout):
+        return (
+            "; the other side is gone or the network is interrupted: check that it still runs, "
+            "then try again"
+        )
+    if isinstance(error, StatelessReset):
+        return "; it was restarted: try again"
+    if isinstance(error, ApplicationError) and error.from_peer:
+        return "; if it was stopped, start it again and repeat this"
+    return ""
 
 
 def _is_usage(error: BaseException) -> bool:

@@ -7,10 +7,11 @@ runs: leaving them closes the connections, drains, and leaves no task and no soc
 from __future__ import annotations
 
 from ropewalk.runtime.client import connect
-from ropewalk.runtime.connection import Connection, ConnectionStats, DatagramStats
+from ropewalk.runtime.connection import Connection
 from ropewalk.runtime.network import Network, SystemNetwork
 from ropewalk.runtime.server import Server, serve
 from ropewalk.runtime.settings import Settings
+from ropewalk.runtime.stats import ConnectionStats, DatagramStats
 from ropewalk.runtime.streams import ReceiveStream, SendStream, Stream
 
 __all__ = [

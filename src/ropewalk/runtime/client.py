@@ -8,14 +8,17 @@ from typing import Final, Unpack, final
 
 from anyio import CancelScope, Event, create_task_group, move_on_after
 
+from ropewalk.quic.endpoint import check_configuration
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration, Verification
 from ropewalk.quic.types.errors import (
     ApplicationError,
+    ConfigurationError,
     ConnectionLost,
     ConnectionRefused,
     HandshakeTimeout,
     TransportError,
+    Unsupported,
     VersionMismatch,
 )
 from ropewalk.runtime.application import ApplicationFactory
@@ -69,6 +72,7 @@ async def connect(
     subclasses of :exc:`ConnectionLost`.
     """
     configuration = client_configuration(host, alpn, ca, pin, verification, server_name, **settings)
+    check_configuration(configuration, is_client=True)
     network = SystemNetwork() if network is None else network
     addresses = interleave(await network.resolve(host, port))
     driver = Driver(endpoint_configuration(configuration))
@@ -117,16 +121,22 @@ class _Race:
         self._addresses = addresses
         self._application = application
         self._winner: Connection | None = None
+        self._unfit: ConfigurationError | Unsupported | None = None
         self.errors: list[tuple[Address, ConnectionLost]] = []
 
     async def run(self) -> Connection | None:
-        """The first connection whose handshake completed; None when all have failed."""
+        """The first connection whose handshake completed; None when all have failed.
+
+        A setting that one address shows to be wrong ends the race with its error.
+        """
         async with create_task_group() as attempts:
             for local, address in enumerate(self._addresses):
                 over = Event()
                 attempts.start_soon(self._attempt, local, address, over, attempts.cancel_scope)
                 with move_on_after(_ATTEMPT_DELAY):
                     await over.wait()
+        if self._winner is None and self._unfit is not None:
+            raise self._unfit
         return self._winner
 
     async def _attempt(self, local: int, address: Address, over: Event, race: CancelScope) -> None:
@@ -143,6 +153,10 @@ class _Race:
                 race.cancel()
         except ConnectionLost as error:
             self.errors.append((address, error))
+        except (ConfigurationError, Unsupported) as error:
+            # Out of a task group it would come wrapped in an exception group.
+            self._unfit = error
+            race.cancel()
         finally:
             if self._winner is not connection or connection is None:
                 if connection is not None:
@@ -158,7 +172,7 @@ def explain(
     timeout: float,
 ) -> ConnectionLost:
     """One error for a race that nobody won: the most telling one, with the way out of it."""
-    where = f"{host}:{port}"
+    where = str(Address(host, port))
     tried = ", ".join(str(address) for address, _ in errors)
     # A peer that answered, if only to refuse, says more than one that did not.
     for _, error in errors:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, final, overload
@@ -21,12 +20,12 @@ from anyio import (
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from ropewalk.quic.connection import Connection as CoreConnection
-from ropewalk.quic.path.stats import PathStats
 from ropewalk.quic.types import events
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.errors import ApplicationError, ConnectionLost
 from ropewalk.quic.types.handshake import PeerIdentity
 from ropewalk.runtime.signal import Signal
+from ropewalk.runtime.stats import ConnectionStats, connection_stats
 from ropewalk.runtime.streams import ReceiveStream, SendStream, Stream
 from ropewalk.runtime.turns import Turns
 
@@ -42,46 +41,6 @@ DRAIN_LIMIT: Final = 5.0
 _FLUSH_PATIENCE: Final = 10.0
 #: The bit of a stream ID that marks one direction only (RFC 9000 2.1).
 _UNIDIRECTIONAL: Final = 2
-
-
-@dataclass(frozen=True)
-class DatagramStats:
-    """What became of unreliable datagrams (RFC 9221), in numbers of them.
-
-    ``sent`` are those that left: ``acked``, ``lost`` (never sent again) or still on their
-    way. Dropped before they left were ``dropped_full`` (the queue had no room),
-    ``dropped_expired`` (past their deadline) and ``dropped_too_large`` (the path came to
-    carry less). ``received`` were queued for reading; ``dropped_unread`` arrived when that
-    queue was full.
-    """
-
-    sent: int
-    acked: int
-    lost: int
-    received: int
-    dropped_full: int
-    dropped_expired: int
-    dropped_too_large: int
-    dropped_unread: int
-
-
-@dataclass(frozen=True)
-class ConnectionStats:
-    """Totals over all paths, and each path by itself. Sizes in bytes, times in seconds.
-
-    ``packets_lost`` counts packets declared lost, whose data was sent again;
-    ``packets_dropped`` those that arrived and were discarded unread, for they were damaged,
-    forged, or came before or after their keys.
-    """
-
-    packets_sent: int
-    packets_received: int
-    packets_lost: int
-    packets_dropped: int
-    bytes_sent: int
-    bytes_received: int
-    datagrams: DatagramStats
-    paths: tuple[PathStats, ...]
 
 
 @final
@@ -154,17 +113,7 @@ class Connection:
     @property
     def stats(self) -> ConnectionStats:
         """Figures as of now; also after the end."""
-        paths = tuple(self.core.path_stats())
-        return ConnectionStats(
-            packets_sent=sum(path.packets_sent for path in paths),
-            packets_received=sum(path.packets_received for path in paths),
-            packets_lost=sum(path.packets_lost for path in paths),
-            packets_dropped=self.core.counters.packets_dropped,
-            bytes_sent=sum(path.bytes_sent for path in paths),
-            bytes_received=sum(path.bytes_received for path in paths),
-            datagrams=_datagram_stats(self.core),
-            paths=paths,
-        )
+        return connection_stats(self.core)
 
     # -- streams
 
@@ -485,17 +434,3 @@ class Connection:
                 await self._closed.wait()
         else:
             await cancel_shielded_checkpoint()
-
-
-def _datagram_stats(core: CoreConnection) -> DatagramStats:
-    queues = core.datagrams
-    return DatagramStats(
-        sent=queues.sent,
-        acked=queues.acked,
-        lost=queues.lost,
-        received=queues.received,
-        dropped_full=queues.dropped_full,
-        dropped_expired=queues.dropped_expired,
-        dropped_too_large=queues.dropped_too_large,
-        dropped_unread=queues.dropped_unread,
-    )

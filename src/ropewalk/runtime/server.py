@@ -11,7 +11,7 @@ from typing import Unpack, final
 from anyio import get_cancelled_exc_class
 from anyio.abc import TaskGroup
 
-from ropewalk.quic.endpoint import Incoming
+from ropewalk.quic.endpoint import Incoming, check_configuration
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.carrier import Carrier
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
@@ -81,6 +81,7 @@ async def serve(
     Raises ``ConfigurationError`` for unreadable files, unfit settings and a taken port.
     """
     configuration = server_configuration(alpn, certificate, key, credentials, **settings)
+    check_configuration(configuration, is_client=False)
     server = Server(
         handler,
         configuration,
@@ -229,7 +230,7 @@ async def _bind(network: Network, host: str | None, port: int) -> list[Carrier]:
                     raise
         if not carriers:
             raise ConfigurationError(
-                f"cannot listen at {host}:{port}: this machine has none of its addresses; "
+                f"cannot listen at {Address(host, port)}: this machine has none of its addresses; "
                 "name an address of this machine, or None for all"
             )
     except BaseException:
