@@ -1,9 +1,10 @@
-"""Echo over QUIC: a server and a client in one program."""
+"""Echo over QUIC, both sides in one program; `echo.py serve` is the server for another client."""
+
+import sys
 
 import anyio
 
-import ropewalk
-from ropewalk.runtime.certificates import make_certificate
+import ropewalk.runtime.certificates
 
 
 async def echo(connection: ropewalk.Connection) -> None:
@@ -13,18 +14,17 @@ async def echo(connection: ropewalk.Connection) -> None:
                 await stream.send(data)
 
 
-async def main() -> None:
-    made = make_certificate(["localhost"])
-    async with (
-        ropewalk.serve(
-            echo, "localhost", 0, alpn="echo", certificate=made.cert_pem, key=made.key_pem
-        ) as server,
-        ropewalk.connect("localhost", server.address.port, alpn="echo", ca=made.cert_pem) as client,
-        await client.open_stream() as stream,
-    ):
-        await stream.send(b"A strand alone is weak; laid together they hold.")
-        await stream.send_eof()
-        print(b"".join([data async for data in stream]).decode())
+async def main(port: int) -> None:
+    made = ropewalk.runtime.certificates.make_certificate(["127.0.0.1"])
+    ca, key = made.cert_pem, made.key_pem
+    async with ropewalk.serve(echo, "127.0.0.1", port, alpn="echo", certificate=ca, key=key) as up:
+        if port and await anyio.Path("ca.pem").write_bytes(ca):
+            print(f"listening at {up.address}; clients trust ca.pem", flush=True)
+            await anyio.sleep_forever()
+        async with ropewalk.connect("127.0.0.1", up.address.port, alpn="echo", ca=ca) as client:
+            stream = await client.open_stream()
+            await stream.send(b"A strand alone is weak; laid together they hold.")
+            print((await stream.receive()).decode())
 
 
-anyio.run(main)
+anyio.run(main, 4433 if sys.argv[1:] == ["serve"] else 0)

@@ -86,6 +86,7 @@ def protocol_class(library: Library, totals: Totals) -> Any:
     """The protocol of both roles, made on the library's own base class."""
     data_received = library.events.StreamDataReceived
 
+    # The base is known at run time only: one of two libraries with the same names.
     class Protocol(library.asyncio.QuicConnectionProtocol):  # type: ignore[misc, name-defined]
         """Counts; answers requests as a server, sends one as a client."""
 

@@ -43,6 +43,7 @@ def http_protocol(library: HttpLibrary, root: Path | None) -> type:
     """The protocol class for both roles; without ``root`` it is a client's."""
     base = library.asyncio.QuicConnectionProtocol
 
+    # The base is known at run time only: one of two libraries with the same names.
     class Http(base):  # type: ignore[misc, valid-type]
         """Collects messages; a server answers them, a client hands them to who waits."""
 

@@ -60,6 +60,7 @@ def server_protocol(library: Library) -> type:
     """The server's protocol class, made on the library's own base class."""
     events = library.events
 
+    # The base is known at run time only: one of two libraries with the same names.
     class Server(library.asyncio.QuicConnectionProtocol):  # type: ignore[misc, name-defined]
         """Answers GET and PUT; tells of the handshake and of how the connection ended."""
 

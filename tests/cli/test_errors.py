@@ -50,8 +50,8 @@ def test_bugs_keep_their_tracebacks() -> None:
 
 
 def test_an_error_without_words_is_named_by_its_kind() -> None:
-    assert isinstance(as_failure(ropewalk.StatelessReset()), Failure)
-    assert as_failure(ropewalk.StatelessReset()).message == "StatelessReset"
+    assert isinstance(as_failure(ropewalk.ConnectionLost()), Failure)
+    assert as_failure(ropewalk.ConnectionLost()).message == "ConnectionLost"
 
 
 @pytest.mark.parametrize(

@@ -63,12 +63,12 @@ class Pair:
         self.client_config = replace(
             base,
             verification=NoVerification(),
-            **(client or {}),  # type: ignore[arg-type]
+            **(client or {}),  # type: ignore[arg-type]  # tests name the fields
         )
         self.server_config = replace(
             base,
             credentials=CREDENTIALS,
-            **(server or {}),  # type: ignore[arg-type]
+            **(server or {}),  # type: ignore[arg-type]  # tests name the fields
         )
         shared = EndpointConfiguration(
             entropy=entropy,
@@ -78,7 +78,11 @@ class Pair:
         )
         self.client_endpoint = Endpoint(shared)
         self.server_endpoint = Endpoint(
-            replace(shared, accept=True, **(endpoint or {}))  # type: ignore[arg-type]
+            replace(
+                shared,
+                accept=True,
+                **(endpoint or {}),  # type: ignore[arg-type]  # tests name the fields
+            )
         )
         self.client_address = CLIENT
         self.on_incoming: Callable[[Incoming], None] = self.accept

@@ -7,6 +7,8 @@ import random
 import pytest
 from librt.strings import BytesWriter
 
+from ropewalk.quic.connection import Connection
+from ropewalk.quic.endpoint import Incoming
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.datagrams import Datagrams
 from ropewalk.quic.types.errors import ConnectionLost
@@ -142,8 +144,8 @@ def test_damaged_handshake_messages_never_raise() -> None:
     for _ in range(ROUNDS // 2):
         pair = Pair(seed=rng.randrange(1 << 30))
 
-        def damage(side: object) -> None:
-            state = side.state  # type: ignore[attr-defined]
+        def damage(side: Connection) -> None:
+            state = side.state
             for level in (state.initial, state.handshake_level):
                 if level is not None and level.crypto_out._data and level.crypto_out._next == 0:
                     data = bytearray(level.crypto_out._data)
@@ -157,8 +159,8 @@ def test_damaged_handshake_messages_never_raise() -> None:
             damage(pair.client)
         else:
 
-            def accept(incoming: object, pair: Pair = pair) -> None:
-                pair.accept(incoming)  # type: ignore[arg-type]
+            def accept(incoming: Incoming, pair: Pair = pair) -> None:
+                pair.accept(incoming)
                 damage(pair.server)
 
             pair.on_incoming = accept
@@ -193,11 +195,11 @@ def test_damaged_datagrams_never_raise_and_never_end_a_connection() -> None:
         pair = Pair(seed=turn)
         retried = turn % 3 == 0
 
-        def decide(incoming: object, pair: Pair = pair, retried: bool = retried) -> None:
-            if retried and not incoming.token_valid:  # type: ignore[attr-defined]
-                incoming.retry(pair.now)  # type: ignore[attr-defined]
+        def decide(incoming: Incoming, pair: Pair = pair, retried: bool = retried) -> None:
+            if retried and not incoming.token_valid:
+                incoming.retry(pair.now)
             else:
-                pair.accept(incoming)  # type: ignore[arg-type]
+                pair.accept(incoming)
 
         def damage(data: bytes) -> list[bytes]:
             if rng.random() < 0.25:

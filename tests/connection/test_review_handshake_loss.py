@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ropewalk.quic.endpoint import Incoming
 from ropewalk.quic.handshake.credentials import StaticCredentials, load_credential
 from ropewalk.quic.types.datagrams import Datagrams
 from ropewalk.runtime.certificates import make_certificate
@@ -19,7 +20,7 @@ class Spinning(Pair):
     """A pair that notices timers which fire again and again without anything coming of it."""
 
     def __init__(self, bulky: bool = False, **settings: object) -> None:
-        super().__init__(**settings)  # type: ignore[arg-type]
+        super().__init__(**settings)  # type: ignore[arg-type]  # tests name the fields
         self.fired: dict[float, int] = {}
         if bulky:
             self.server_config = replace(self.server_config, credentials=BULKY)
@@ -55,11 +56,11 @@ def test_handshake_survives_runs_of_lost_datagrams(
             pair = Spinning(bulky)
             if retry:
 
-                def send_away(incoming: object, pair: Pair = pair) -> None:
-                    if incoming.token_valid:  # type: ignore[attr-defined]
-                        pair.accept(incoming)  # type: ignore[arg-type]
+                def send_away(incoming: Incoming, pair: Pair = pair) -> None:
+                    if incoming.token_valid:
+                        pair.accept(incoming)
                     else:
-                        incoming.retry(pair.now)  # type: ignore[attr-defined]
+                        incoming.retry(pair.now)
 
                 pair.on_incoming = send_away
             lose(pair, direction, first, count)
@@ -139,8 +140,8 @@ def test_handshake_data_that_the_pacer_holds_back_has_a_timer() -> None:
 def test_server_data_queued_early_and_lost_does_not_deadlock_the_handshake() -> None:
     pair = Pair()
 
-    def eager(incoming: object) -> None:
-        pair.accept(incoming)  # type: ignore[arg-type]
+    def eager(incoming: Incoming) -> None:
+        pair.accept(incoming)
         server = pair.server
         stream = server.open_stream(False)
         assert stream is not None
@@ -164,8 +165,8 @@ def test_server_data_queued_early_and_lost_does_not_deadlock_the_handshake() -> 
 def test_server_data_before_validation_stays_within_three_times_what_came_in() -> None:
     pair = Pair()
 
-    def eager(incoming: object) -> None:
-        pair.accept(incoming)  # type: ignore[arg-type]
+    def eager(incoming: Incoming) -> None:
+        pair.accept(incoming)
         stream = pair.server.open_stream(False)
         assert stream is not None
         pair.server.write(stream, bytes(100_000))

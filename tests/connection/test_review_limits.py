@@ -36,8 +36,8 @@ class Watched:
 def record(pair: Pair) -> list[tuple[Burst, int]]:
     """All bursts of both endpoints from now on, with the datagram size that was allowed."""
     seen: list[tuple[Burst, int]] = []
-    pair.client_endpoint = Watched(pair.client_endpoint, seen)  # type: ignore[assignment]
-    pair.server_endpoint = Watched(pair.server_endpoint, seen)  # type: ignore[assignment]
+    pair.client_endpoint = Watched(pair.client_endpoint, seen)  # type: ignore[assignment]  # stands in
+    pair.server_endpoint = Watched(pair.server_endpoint, seen)  # type: ignore[assignment]  # stands in
     return seen
 
 

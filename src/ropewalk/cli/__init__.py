@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import click
 
-from ropewalk.quic.types.errors import ConfigurationError, Error, Unsupported
+from ropewalk.cli.errors import one_line_errors
+from ropewalk.quic.types.errors import Unsupported
 
 #: Subcommand → module and attribute of its click command.
 _COMMANDS: Final = {
@@ -17,9 +18,6 @@ _COMMANDS: Final = {
     "perf": ("ropewalk.cli.perf", "perf"),
     "serve": ("ropewalk.cli.serve", "serve"),
 }
-
-#: Bad input by the one who called: click's own code for a wrong use.
-EXIT_USAGE: Final = 2
 
 
 class LazyGroup(click.Group):
@@ -39,12 +37,8 @@ class LazyGroup(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def invoke(self, ctx: click.Context) -> Any:  # click's own signature
-        try:
+        with one_line_errors():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise  # nobody reads on: click ends the process without a word
-        except* (Error, OSError) as group:
-            raise _one_line(group) from group
 
 
 def _unavailable(name: str, error: ImportError) -> click.Command:
@@ -58,21 +52,6 @@ def _unavailable(name: str, error: ImportError) -> click.Command:
 
     stand_in.context_settings["ignore_unknown_options"] = True
     return stand_in
-
-
-def _one_line(group: BaseExceptionGroup[Error | OSError]) -> click.ClickException:
-    """The first error inside, as click shows it: one line and the exit code."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    text = str(error) or type(error).__name__
-    if isinstance(error, (ConfigurationError, Unsupported, OSError)):
-        return _WrongInput(text)
-    return click.ClickException(text)
-
-
-class _WrongInput(click.ClickException):
-    exit_code = EXIT_USAGE
 
 
 def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -48,10 +48,10 @@ def one_line_errors() -> Iterator[None]:
         expected, bugs = group.split((Error, OSError))
         if expected is None or bugs is not None:
             raise
-        error = first(expected)
-        if isinstance(error, BrokenPipeError):
-            raise error from None
-        raise as_failure(error) from group
+        found = first(expected)
+        if isinstance(found, BrokenPipeError):
+            raise found from None
+        raise as_failure(found) from group
 
 
 def first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import final
 
@@ -52,20 +52,30 @@ class Figures:
 
 @final
 class Meter:
-    """Takes the time, the CPU time and the counters of connections over a transfer."""
+    """Takes the time, the CPU time and the counters of connections over a transfer.
 
-    def __init__(self, side: str) -> None:
+    The clocks run from :meth:`begin` (or else from the making) to the last :meth:`stop`.
+    """
+
+    def __init__(
+        self,
+        side: str,
+        clock: Callable[[], float] = time.perf_counter,
+        cpu_clock: Callable[[], float] = time.process_time,
+    ) -> None:
         self._side = side
+        self._clock = clock
+        self._cpu_clock = cpu_clock
         self._packets_sent = 0
         self._packets_received = 0
         self._lost = 0
         self.bytes_sent = 0
         self.bytes_received = 0
         self._connections = 0
-        self._started = time.perf_counter()
-        self._cpu = time.process_time()
-        self._stopped = 0.0
-        self._cpu_stopped = 0.0
+        self._started = clock()
+        self._cpu = cpu_clock()
+        self._begun = False
+        self._stopped: tuple[float, float] | None = None
 
     def add(self, connections: Iterable[Connection], sign: int = 1) -> None:
         """Add what connections have counted so far; with ``sign`` -1 what does not belong."""
@@ -76,17 +86,24 @@ class Meter:
             self._lost += sign * stats.packets_lost
             self._connections += sign > 0
 
+    def begin(self) -> None:
+        """The transfer begins now, unless it has begun already."""
+        if not self._begun:
+            self._begun = True
+            self._started = self._clock()
+            self._cpu = self._cpu_clock()
+
     def stop(self) -> None:
-        """The transfer ends now."""
-        self._stopped = time.perf_counter()
-        self._cpu_stopped = time.process_time()
+        """The transfer ends now, or will have ended at a later call."""
+        self._stopped = self._clock(), self._cpu_clock()
 
     def figures(self) -> Figures:
         """The result; stops the clocks if that was not done."""
-        if not self._stopped:
+        if self._stopped is None:
             self.stop()
-        seconds = self._stopped - self._started
-        cpu = self._cpu_stopped - self._cpu
+            assert self._stopped is not None
+        seconds = self._stopped[0] - self._started
+        cpu = self._stopped[1] - self._cpu
         packets = self._packets_sent + self._packets_received
         moved = self.bytes_sent + self.bytes_received
         return Figures(

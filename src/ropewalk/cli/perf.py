@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Final
 
 import anyio
 import click
+from anyio.abc import TaskStatus
 
 from ropewalk import _build
 from ropewalk.cli.errors import one_line_errors
@@ -208,22 +209,21 @@ async def _run(
 ) -> Figures:
     if not server.host:
         raise ConfigurationError("no host is given; write HOST:PORT, for example localhost:4433")
-    async with AsyncExitStack() as stack:
+    dial = partial(
+        connect,
+        server.host,
+        server.port,
+        alpn=ALPN,
+        ca=ca,
+        pin=pin,
+        verification=NoVerification() if insecure else None,
+        **_settings(mtu),
+    )
+    async with anyio.create_task_group() as holders:
+        done = anyio.Event()
         opened: list[Connection] = []
         for _ in range(connections):
-            opened.append(
-                await stack.enter_async_context(
-                    connect(
-                        server.host,
-                        server.port,
-                        alpn=ALPN,
-                        ca=ca,
-                        pin=pin,
-                        verification=NoVerification() if insecure else None,
-                        **_settings(mtu),
-                    )
-                )
-            )
+            opened.append(await holders.start(_hold, dial, done))
         meter = Meter("client")
         meter.add(opened, sign=-1)
         async with anyio.create_task_group() as transfers:
@@ -237,7 +237,20 @@ async def _run(
                 transfers.start_soon(_one_stream, connection, down, up, meter)
         meter.stop()
         meter.add(opened)
-        return meter.figures()
+        done.set()
+    return meter.figures()
+
+
+async def _hold(
+    dial: Callable[[], AbstractAsyncContextManager[Connection]],
+    done: anyio.Event,
+    *,
+    task_status: TaskStatus[Connection],
+) -> None:
+    """Own one connection until all are done; so they drain at the same time."""
+    async with dial() as connection:
+        task_status.started(connection)
+        await done.wait()
 
 
 async def _one_stream(connection: Connection, download: int, upload: int, meter: Meter) -> None:

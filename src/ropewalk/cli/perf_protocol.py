@@ -7,13 +7,14 @@ back. Whatever follows until the end of the stream is the upload.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, final
 
 from anyio import EndOfStream, create_task_group
 from anyio.abc import ByteReceiveStream
 
 from ropewalk.cli.figures import Figures, Meter
-from ropewalk.quic.types.errors import ApplicationError
+from ropewalk.quic.types.errors import ApplicationError, ConnectionLost
 from ropewalk.runtime import Connection, Stream
 
 ALPN: Final = "perf"
@@ -29,12 +30,15 @@ _zeros: Final = bytes(CHUNK)
 class PerfServer:
     """Answers requests. ``report`` gets the figures whenever the last connection has ended.
 
-    Connections that overlap share one report, because a process has one CPU clock.
+    Connections that overlap share one report, because a process has one CPU clock. It runs
+    from their first request until the clients have the last byte of their answers.
     """
 
     def __init__(self, report: Callable[[Figures], None]) -> None:
         self._report = report
         self._active = 0
+        #: connections with requests at work, and how many
+        self._answering: dict[Connection, int] = {}
         self._meter = Meter("server")
 
     async def handle(self, connection: Connection) -> None:
@@ -46,6 +50,7 @@ class PerfServer:
         try:
             async with create_task_group() as requests:
                 async for stream in connection:
+                    meter.begin()
                     requests.start_soon(self._answer, stream, meter)
         finally:
             meter.add([connection])
@@ -54,6 +59,24 @@ class PerfServer:
                 self._report(meter.figures())
 
     async def _answer(self, stream: Stream, meter: Meter) -> None:
+        connection = stream.connection
+        self._answering[connection] = self._answering.get(connection, 0) + 1
+        try:
+            await self._exchange(stream, meter)
+        finally:
+            self._answering[connection] -= 1
+            last = not self._answering[connection]
+            if last:
+                del self._answering[connection]
+            meter.stop()
+        if last:
+            # What is sent has not arrived. The last of those at work looks for them all, for
+            # each wait of this kind looks again in every turn of the event loop.
+            with suppress(ConnectionLost):
+                await connection.flush()
+            meter.stop()
+
+    async def _exchange(self, stream: Stream, meter: Meter) -> None:
         async with stream:
             request, rest = await _read_header(stream)
             meter.bytes_received += len(rest)
