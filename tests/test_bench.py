@@ -1,4 +1,4 @@
-"""The benchmark of the core runs on this build; what its clock says is nobody's business here."""
+"""The benchmarks run on this build; what their clocks say is nobody's business here."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 from ropewalk._build import running_build
 
-CORE = Path(__file__).parent.parent / "bench" / "core.py"
+BENCH = Path(__file__).parent.parent / "bench"
+CORE = BENCH / "core.py"
+HTTP3_LOAD = BENCH / "http3_load.py"
 BOUND = 120.0
 SIZE = 4_000_000
 
@@ -41,3 +43,32 @@ def test_the_core_benchmark_repeats_from_its_seed_and_reports_every_figure() -> 
     assert 100 < int(first["packets"]) < SIZE / 2 / 1400
     assert float(first["packets_per_burst"]) >= 1
     assert 0 < float(first["answers_per_packet"]) < 1
+
+
+def test_every_load_of_the_http3_benchmark_completes_within_its_bounds(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    size = ["--requests", "12", "--connections", "3", "--rounds", "2"]
+    ended = subprocess.run(
+        [sys.executable, str(HTTP3_LOAD), "--build", "here", *size, "--json", "--page", str(page)],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    loads = {each["phase"]["key"]: each for each in json.loads(ended.stdout)}
+    asked = {"gets": 12, "gets-open": 12, "posts": 12, "connections": 9}
+    assert {key: each["asked"] for key, each in loads.items()} == {
+        **asked,
+        "get-rounds": 24,
+        "connection-rounds": 18,
+    }
+    for each in loads.values():
+        assert each["right"] == each["asked"]
+        assert each["trouble"] == ""
+        assert each["build"] == running_build().kind
+        assert 1 <= each["peak_streams"] <= each["limit"]
+    assert loads["posts"]["limit"] == 12
+    assert loads["connections"]["peak_connections"] == 3
+    assert len(loads["get-rounds"]["rounds_rss"]) == 2
+    assert page.read_text().startswith("# HTTP/3 under load\n")

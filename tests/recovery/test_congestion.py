@@ -419,7 +419,7 @@ def test_controllers_are_made_by_name_and_join_their_group() -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="'vegas'; known are: .*cubic.*newreno"):
+    with pytest.raises(ConfigurationError, match=r"'vegas'; known are: .*cubic.*newreno"):
         make_controller("vegas", SIZE, None)
 
 

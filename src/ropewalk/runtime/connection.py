@@ -125,8 +125,9 @@ class Connection:
     async def open_stream(self, bidirectional: bool = True) -> Stream | SendStream:
         """Open a stream, waiting while the peer's limit on streams is used up.
 
-        Who asked first is served first, for each of the two kinds of streams. The peer learns of it with the first bytes. Cancelling opens nothing. Raises
-        :exc:`ConnectionLost`, or ``ClosedResourceError`` after a close by this side.
+        Who asked first is served first, for each of the two kinds of streams. The peer learns
+        of it with the first bytes. Cancelling opens nothing. Raises :exc:`ConnectionLost`, or
+        ``ClosedResourceError`` after a close by this side.
         """
         await checkpoint_if_cancelled()
         turns = self._opening if bidirectional else self._opening_unidirectional
