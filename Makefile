@@ -46,6 +46,7 @@ interop: .venv/.built
 
 bench: .venv/.built .venv-pure/.built .venv/.group-interop
 	.venv/bin/python bench/run.py
+	.venv/bin/python bench/http3_load.py
 
 clean:
 	rm -rf .venv .venv-pure build src/*.egg-info
