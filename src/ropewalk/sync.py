@@ -400,20 +400,21 @@ def request(
 ) -> Reply:
     """Send one request on a connection of its own, and read the response whole.
 
-    ``timeout`` bounds the request once the connection is there, ``handshake_timeout`` what
-    comes before. A status of 400 or above is no error here. Redirects are not followed.
+    ``timeout`` bounds all of it and raises ``TimeoutError``; ``handshake_timeout`` bounds the
+    connecting by itself. A status of 400 or above is no error here. Redirects are not followed.
     """
     target = parse_url(url)
 
-    async def exchange(client: http.Client) -> Reply:
-        response = await client.request(method, target.target, headers=headers, body=body)
-        async with response:
-            return Reply(response.status, response.headers, await response.read())
+    async def exchange() -> Reply:
+        async with http.http3_client(
+            target.host, target.port, ca=ca, pin=pin, verification=verification, **settings
+        ) as client:
+            response = await client.request(method, target.target, headers=headers, body=body)
+            async with response:
+                return Reply(response.status, response.headers, await response.read())
 
-    with http3_client(
-        target.host, target.port, ca=ca, pin=pin, verification=verification, **settings
-    ) as client:
-        return client._loop.wait(partial(exchange, client._client), timeout)
+    with start_blocking_portal() as portal:
+        return _Loop(portal).wait(exchange, timeout)
 
 
 def get(

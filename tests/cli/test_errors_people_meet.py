@@ -5,6 +5,7 @@ The words are held here. Change them on purpose only, and keep all three parts.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -85,6 +86,13 @@ def test_silent_host(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
         f"Error: no handshake with 127.0.0.1:{port} within 0.4 seconds (tried 127.0.0.1:{port}); "
         "check the address, that the server runs, and that no firewall drops UDP"
     )
+
+
+def test_the_time_of_a_failed_connection_is_told(port: int) -> None:
+    url = f"https://127.0.0.1:{port}/"
+    result = call("get", "--insecure", "--connect-timeout", "0.4", "--json", url)
+    assert result.exit_code == 1
+    assert 0.3 < json.loads(result.stdout)["seconds"] < 30
 
 
 def test_the_hint_comes_after_three_seconds_and_only_while_connecting() -> None:

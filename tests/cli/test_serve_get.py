@@ -93,6 +93,36 @@ def test_the_printed_command_for_chromium_names_the_same_key_and_origin(serving:
     assert any(line.strip() == f"base64  {base64}" for line in serving.lines)
 
 
+@pytest.mark.parametrize(
+    ("bind", "host", "forced"),
+    [
+        ("localhost:0", None, None),
+        ("0.0.0.0:0", "127.0.0.1", "127.0.0.1:{port}"),
+        ("[::1]:0", "[::1]", "*"),
+        ("[::]:0", "[::1]", "*"),
+    ],
+)
+def test_what_is_printed_names_the_address_where_the_server_is(
+    root: Path, bind: str, host: str | None, forced: str | None
+) -> None:
+    """A browser may try another address of a name, and forces QUIC on no IPv6 literal."""
+    serving = Serving(root, "--bind", bind)
+    try:
+        found = re.fullmatch(r"https://(127\.0\.0\.1|\[::1\]):(\d+)/", serving.url)
+        assert found is not None, serving.url
+        assert host in (None, found[1])
+        (printed,) = [line for line in serving.lines if "chromium" in line]
+        if forced is None:
+            forced = "*" if found[1] == "[::1]" else "127.0.0.1:{port}"
+        origin = forced.format(port=found[2])
+        assert f"--origin-to-force-quic-on={origin}" in shlex.split(printed)
+        (command,) = [line for line in serving.lines if "ropewalk get" in line]
+        ended = run(*shlex.split(command)[1:])
+        assert ended.returncode == 0, ended.stderr
+    finally:
+        serving.stop()
+
+
 def test_content_goes_to_standard_output(serving: Serving) -> None:
     ended = get(serving, "hello.txt")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "hello\n", "")
@@ -150,6 +180,63 @@ def test_a_transfer_is_continued(serving: Serving, root: Path, tmp_path: Path) -
     other = get(serving, "large.bin", "-C", "-o", str(copy))
     assert other.returncode == 1
     assert "fetch it without -C" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "told"),
+    [("sub", (), "301"), ("missing", ("--no-fail",), "404"), ("missing", (), "404")],
+)
+def test_what_is_no_content_leaves_a_begun_file_alone(
+    serving: Serving, tmp_path: Path, path: str, more: tuple[str, ...], told: str
+) -> None:
+    part = tmp_path / "part"
+    part.write_text("begun")
+    ended = get(serving, path, "-C", "-o", str(part), *more)
+    assert part.read_text() == "begun"
+    assert ended.returncode == 1
+    assert told in ended.stderr
+
+
+def test_a_full_disk_is_told_with_the_bytes_that_were_written(serving: Serving) -> None:
+    ended = get(serving, "large.bin", "-o", "/dev/full", "--json")
+    assert ended.returncode == 1
+    told = json.loads(ended.stdout)
+    assert told["bytes"] == 0
+    assert "make room" in told["error"]
+    assert "bytes are in" not in told["error"]
+
+
+def test_a_limit_on_files_is_told_with_the_bytes_that_were_written(
+    serving: Serving, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    command = [*_COMMAND, "get", "--pin", serving.pin, "-o", str(copy), serving.url + "large.bin"]
+    ended = subprocess.run(
+        ["bash", "-c", 'ulimit -f 600; exec "$@"', "bash", *command],
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    assert ended.returncode == 1
+    size = copy.stat().st_size
+    assert 0 < size < 2_000_000
+    assert f"{size:,} bytes are in {str(copy)!r}" in ended.stderr
+    assert "ulimit -f" in ended.stderr
+
+
+def test_a_pipe_that_nobody_reads_on_ends_without_a_word(serving: Serving) -> None:
+    with subprocess.Popen(
+        [*_COMMAND, "get", "--pin", serving.pin, serving.url + "large.bin"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as fetching:
+        assert fetching.stdout is not None
+        assert fetching.stderr is not None
+        fetching.stdout.read(1)
+        fetching.stdout.close()
+        assert fetching.stderr.read() == b""
+        assert fetching.wait(BOUND) == 1
 
 
 def test_a_status_of_400_and_above_is_a_failure_unless_wanted(
@@ -229,6 +316,9 @@ def test_an_interrupt_lets_a_response_finish(root: Path, tmp_path: Path) -> None
         (("get", "https://h/", "https://h/", "-o", "one"), "once for each URL"),
         (("get", "https://127.0.0.1:1/", "--pin", "00"), "64 hexadecimal digits"),
         (("get", "https://h/", "--connect-timeout", "0"), "connect-timeout"),
+        (("get", "https://h/", "--connect-timeout", "nan"), "connect-timeout"),
+        (("get", "https://h/", "https://h/", "-o", "x", "-o", "./x"), "same file"),
+        (("get", "https://h/", "-o", "n" * 300), "shorter"),
         (("serve",), "ROOT"),
         (("serve", ".", "--cert", "only.pem"), "belong together"),
         (("serve", ".", "--bind", "localhost"), "HOST:PORT"),

@@ -190,3 +190,22 @@ async def test_nothing_is_kept_of_requests_that_are_over(site: Site) -> None:
             assert isinstance(theirs, ropewalk.http.session.Session)
             assert theirs.exchanges == {}
             assert theirs.h3.open_requests == 0
+
+
+async def test_a_client_that_leaves_says_so_before_it_closes(made: MadeCertificate) -> None:
+    leaving: list[Connection] = []
+
+    async def handler(request: Request) -> Response:
+        return Response(200)
+
+    with anyio.fail_after(BOUND):
+        async with serve_http(
+            handler, "127.0.0.1", 0, certificate=made.cert_pem, key=made.key_pem
+        ) as server:
+            async with http3_client("127.0.0.1", server.address.port, ca=made.cert_pem) as client:
+                await client.get("/")
+                leaving += server.connections
+            await leaving[0].wait_closed()
+    theirs = leaving[0].application
+    assert isinstance(theirs, ropewalk.http.session.Session)
+    assert theirs.h3.going_away

@@ -10,7 +10,8 @@ import pytest
 
 from ropewalk.http import Request, RequestFailed, Response
 from ropewalk.http.session import Session
-from ropewalk.http3.errors import H3_INTERNAL_ERROR
+from ropewalk.http3.errors import H3_EXCESSIVE_LOAD, H3_INTERNAL_ERROR
+from ropewalk.http3.fields import MessageError
 
 from .conftest import BOUND, Site
 
@@ -191,3 +192,59 @@ async def test_a_body_beyond_the_limit_is_not_collected(site: Site) -> None:
                 with pytest.raises(RequestFailed, match="larger than 5000 bytes"):
                     await response.read(5000)
             assert not client.connection.lost
+
+
+async def test_a_request_that_cannot_be_whole_leaves_nothing_behind(site: Site) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, body=await request.read())
+
+    with anyio.fail_after(BOUND):
+        async with site(handler) as (client, server):
+            with pytest.raises(MessageError, match="content-length is 5"):
+                await client.request("POST", "/", headers={"content-length": "5"})
+            with pytest.raises(RequestFailed, match="content-length is 5"):
+                await client.request("POST", "/", headers={"content-length": "5"}, body=b"1234")
+            with pytest.raises(RequestFailed, match=":path"):
+                await client.request("POST", "/", body=b"1234", trailers={":path": "/"})
+            assert (await client.get("/")).status == 200
+            assert client._session.exchanges == {}
+            assert client._session.h3.open_requests == 0
+            theirs = server.connections[0].application
+            assert isinstance(theirs, Session)
+            while theirs.exchanges or theirs.h3.open_requests:
+                await anyio.sleep(0.01)
+            began = anyio.current_time()
+    assert anyio.current_time() - began < 5
+
+
+async def test_a_response_that_cannot_be_whole_leaves_nothing_behind(site: Site) -> None:
+    async def handler(request: Request) -> Response:
+        if request.path == "/short":
+            return Response(200, {"content-length": "5"}, b"1234")
+        return Response(200, trailers={"connection": "close"})
+
+    with anyio.fail_after(BOUND):
+        async with site(handler) as (client, server):
+            for path in ("/short", "/trailers"):
+                with pytest.raises(RequestFailed) as caught:
+                    await (await client.get(path)).read()
+                assert caught.value.code == H3_INTERNAL_ERROR
+            assert client._session.h3.open_requests == 0
+            theirs = server.connections[0].application
+            assert isinstance(theirs, Session)
+            assert theirs.exchanges == {}
+            assert theirs.h3.open_requests == 0
+
+
+async def test_a_flood_of_informational_responses_ends_the_request(site: Site) -> None:
+    async def handler(request: Request) -> Response:
+        for _ in range(2000):
+            request.inform(103, {"link": "</style.css>"})
+        return Response(200)
+
+    with anyio.fail_after(BOUND):
+        async with site(handler) as (client, _):
+            with pytest.raises(RequestFailed) as caught:
+                await client.get("/")
+            assert caught.value.code == H3_EXCESSIVE_LOAD
+            assert client._session.h3.open_requests == 0

@@ -34,6 +34,10 @@ def root(tmp_path: Path) -> Path:
     (root / "alphabet.txt").write_bytes(ALPHABET)
     (root / "empty.css").touch()
     (root / ".hidden").write_text("secret")
+    (root / "visible").symlink_to(".hidden")
+    (root / ".folder").mkdir()
+    (root / ".folder" / "in.txt").write_text("secret")
+    (root / "visible folder").symlink_to(".folder")
     (root / ".well-known").mkdir()
     (root / ".well-known" / "security.txt").write_text("contact")
     (root / "sub" / "<b>&.txt").write_text("odd")
@@ -112,6 +116,36 @@ async def test_what_the_client_has_is_not_sent_again(folder: Folder) -> None:
             assert (await client.get("/alphabet.txt", headers=condition)).status == 200, condition
 
 
+async def test_a_request_for_another_state_of_the_file_is_refused(folder: Folder) -> None:
+    """RFC 9110 13.1.1, 13.1.4; what comes before what: 13.2.2."""
+    long_ago = "Thu, 01 Jan 2015 00:00:00 GMT"
+    async with folder() as client:
+        known = (await client.get("/alphabet.txt")).headers
+        etag, modified = known["etag"], known["last-modified"]
+        conditions: list[tuple[dict[str, str], int]] = [
+            ({"if-match": '"other"'}, 412),
+            ({"if-match": f"W/{etag}"}, 412),  # the strong comparison
+            ({"if-match": etag}, 200),
+            ({"if-match": f'"other", {etag}'}, 200),
+            ({"if-match": "*"}, 200),
+            ({"if-unmodified-since": long_ago}, 412),
+            ({"if-unmodified-since": modified}, 200),
+            ({"if-unmodified-since": "not a date"}, 200),
+            ({"if-match": etag, "if-unmodified-since": long_ago}, 200),
+            ({"if-match": '"other"', "if-none-match": etag}, 412),
+            ({"if-match": etag, "if-none-match": etag}, 304),
+            ({"if-unmodified-since": long_ago, "if-modified-since": modified}, 412),
+            ({"if-match": '"other"', "range": "bytes=0-0"}, 412),
+            ({"if-match": etag, "range": "bytes=0-0"}, 206),
+        ]
+        for condition, status in conditions:
+            for method in ("GET", "HEAD"):
+                response = await client.request(method, "/alphabet.txt", headers=condition)
+                await response.read()
+                wanted = 200 if (method, status) == ("HEAD", 206) else status
+                assert response.status == wanted, (method, condition)
+
+
 @pytest.mark.parametrize(
     ("asked", "got", "told"),
     [
@@ -183,7 +217,7 @@ async def test_a_folder_is_a_page_with_its_names_escaped(folder: Folder) -> None
 async def test_the_page_lists_nothing_that_is_not_served(folder: Folder) -> None:
     async with folder() as client:
         page = (await (await client.get("/")).read()).decode()
-        for name in (".hidden", "escape", "broken", "fifo"):
+        for name in (".hidden", "visible", "escape", "broken", "fifo"):
             assert name not in page
         assert "inside.txt" in page
         assert ".well-known" in page
@@ -205,6 +239,20 @@ async def test_a_folder_without_its_slash_is_elsewhere(folder: Folder) -> None:
         assert (await client.get("//sub")).headers["location"] == "./sub/"
 
 
+async def test_a_folder_whose_name_is_not_utf8_is_elsewhere_too(root: Path, folder: Folder) -> None:
+    os.mkdir(os.fsencode(root) + b"/\xff\xfe")
+    async with folder() as client:
+        response = await client.get("/%ff%fe")
+        assert (response.status, response.headers["location"]) == (301, "./%FF%FE/")
+        assert (await client.get("/%ff%fe/")).status == 200
+
+
+async def test_a_dot_at_the_end_is_the_folder_itself(folder: Folder) -> None:
+    async with folder() as client:
+        for path in ("/.", "/sub/.", "/sub/%2e"):
+            assert (await client.get(path)).status == 200, path
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -221,6 +269,9 @@ async def test_a_folder_without_its_slash_is_elsewhere(folder: Folder) -> None:
         "/escape/",
         "/escape",
         "/.hidden",
+        "/visible",
+        "/visible%20folder/in.txt",
+        "/visible%20folder/",
         "/%2ehidden",
         "/broken",
         "/fifo",

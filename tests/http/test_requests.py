@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
+import ropewalk
 from ropewalk.http import Request, Response
 from ropewalk.http3.fields import MessageError
 
@@ -195,3 +196,21 @@ async def test_requests_and_responses_wait_under_backpressure(site: Site) -> Non
             assert made_down < 60
             assert len(await response.read()) == total * 10_000
     assert made_down == made_up == total
+
+
+async def test_what_no_field_can_carry_is_refused_with_advice(site: Site) -> None:
+    async def handle(request: Request) -> Response:
+        return Response()
+
+    with anyio.fail_after(BOUND):
+        async with site(handle) as (client, _):
+            for path in ("/€", "/é"):
+                with pytest.raises(ropewalk.ConfigurationError, match="percent-encode"):
+                    await client.get(path)
+            with pytest.raises(ropewalk.ConfigurationError, match=r"'x-price'.*latin-1"):
+                await client.get("/", headers={"x-price": "5 €"})
+            with pytest.raises(ropewalk.ConfigurationError, match="'x-€'"):
+                await client.get("/", headers={"x-€": "5"})
+            with pytest.raises(ropewalk.ConfigurationError, match="method"):
+                await client.request("G€T", "/")
+            assert (await client.get("/", headers={"x-word": "né"})).status == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -84,6 +85,16 @@ def test_waiting_ends_at_the_timeout(made: MadeCertificate, echo_port: int) -> N
         with pytest.raises(TimeoutError):
             connection.open_stream().receive(timeout=0.1)
         assert time.monotonic() - began < 5
+
+
+def test_a_timeout_bounds_the_connecting_too() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            ropewalk.sync.get(url, timeout=0.2, verification=ropewalk.NoVerification())
+        assert time.monotonic() - began < 8
 
 
 def test_a_url_is_fetched_in_one_call(made: MadeCertificate, web_port: int) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 import ropewalk
-from ropewalk.http import Headers
+from ropewalk.http import Headers, Request, Response, http3_client, serve_http
 from ropewalk.http.listing import human_size
 from ropewalk.http.ranges import parse_range
 from ropewalk.http.url import Url, parse_url
+from ropewalk.http3 import Settings
+from ropewalk.runtime.certificates import MadeCertificate
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,8 @@ from ropewalk.http.url import Url, parse_url
         ("https://host/ü%20", Url("host", 443, "/%C3%BC%20")),
         ("https://bücher.example/", Url("xn--bcher-kva.example", 443, "/")),
         ("HTTPS://host/", Url("host", 443, "/")),
+        ("host/?u=http://x", Url("host", 443, "/?u=http://x")),
+        ("host:4433?u=ftp://x", Url("host", 4433, "/?u=ftp://x")),
     ],
 )
 def test_urls(text: str, url: Url) -> None:
@@ -96,3 +100,26 @@ def test_headers_compare_names_without_case_and_join_values() -> None:
 def test_sizes_are_short() -> None:
     told = [human_size(size) for size in (0, 999, 1000, 99_400, 1_400_000, 150_000_000, 2 * 10**15)]
     assert told == ["0 bytes", "999 bytes", "1.0 kB", "99.4 kB", "1.4 MB", "150 MB", "2000 TB"]
+
+
+@pytest.mark.anyio
+async def test_http3_settings_that_are_not_built_are_refused_before_any_packet(
+    made: MadeCertificate,
+) -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200)
+
+    wrong = Settings(h3_datagram=True)
+    with pytest.raises(ropewalk.Unsupported):
+        async with http3_client("127.0.0.1", 9, ca=made.cert_pem, http3_settings=wrong):
+            pytest.fail("it connected")
+    with pytest.raises(ropewalk.Unsupported):
+        async with serve_http(
+            handler,
+            "127.0.0.1",
+            0,
+            certificate=made.cert_pem,
+            key=made.key_pem,
+            http3_settings=wrong,
+        ):
+            pytest.fail("it serves")

@@ -147,7 +147,7 @@ def test_absent_settings_have_their_initial_values() -> None:
     assert encode_settings(Settings(max_field_section_size=None)) == b""
 
 
-@pytest.mark.parametrize("identifier", [2, 3, 4, 5])
+@pytest.mark.parametrize("identifier", [0, 2, 3, 4, 5])
 def test_http2_settings_are_refused(identifier: int) -> None:
     with pytest.raises(Http3Error) as caught:
         decode_settings(bytes([identifier, 0]))

@@ -154,3 +154,19 @@ def test_streams_that_the_peer_does_not_allow_yet_are_opened_later() -> None:
     talk.inject(True, frame(write_max_streams, 3, False))
     talk.drive(0.1)
     assert [talk.client.read(s, 10)[0] for s in talk.opened_by_server[1:]] == [b"\x02", b"\x03"]
+
+
+def test_informational_responses_without_end_are_too_many() -> None:
+    talk = hostile()
+    stream_id = talk.ask(GET)
+    hint = h3_frame(1, section((b":status", b"103")))
+    answer(talk, stream_id, hint * 32, end=False)
+    client = talk.client_side
+    assert len(responses(client)) == 32
+    answer(talk, stream_id, hint, end=False)
+    (failed,) = client.of(MessageFailed)
+    assert isinstance(failed, MessageFailed)
+    assert failed.code == H3_EXCESSIVE_LOAD
+    assert len(responses(client)) == 32
+    assert client.http.open_requests == 0
+    assert talk.close_code() is None

@@ -394,3 +394,39 @@ def test_a_short_body_fails_the_message_and_not_the_connection() -> None:
     assert isinstance(failed, MessageFailed)
     assert failed.code == H3_MESSAGE_ERROR
     assert talk.close_code() is None
+
+
+def test_a_request_that_cannot_be_whole_leaves_no_trace() -> None:
+    talk = Talk()
+    http = talk.client_side.http
+    with pytest.raises(MessageError, match="content-length is 5"):
+        http.send_request(request(b"POST", b"/", (b"content-length", b"5")), True)
+    assert http.open_requests == 0
+    assert talk.ask(GET) == 0  # the stream was not even opened
+    assert len(requests(talk.server_side)) == 1
+
+
+def test_a_response_that_cannot_be_whole_leaves_room_for_another() -> None:
+    talk = Talk()
+    stream_id = talk.ask(GET)
+    http = talk.server_side.http
+    with pytest.raises(MessageError, match="content-length is 5"):
+        http.send_response(stream_id, [*OK, (b"content-length", b"5")], True)
+    http.send_response(stream_id, [(b":status", b"500")], True)
+    talk.drive(0.1)
+    assert [answer.fields for answer in responses(talk.client_side)] == [[(b":status", b"500")]]
+    assert http.open_requests == talk.client_side.http.open_requests == 0
+
+
+def test_trailers_that_cannot_be_sent_leave_the_message_as_it_was() -> None:
+    talk = Talk(client_settings=Settings(max_field_section_size=200))
+    stream_id = talk.ask(GET)
+    http = talk.server_side.http
+    http.send_response(stream_id, OK)
+    with pytest.raises(MessageError):
+        http.send_trailers(stream_id, [(b":status", b"200")])
+    with pytest.raises(ConfigurationError):
+        http.send_trailers(stream_id, [(b"note", bytes(b"x" * 500))])
+    http.cancel(stream_id)
+    talk.drive(0.1)
+    assert http.open_requests == talk.client_side.http.open_requests == 0

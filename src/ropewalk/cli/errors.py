@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import click
 
@@ -17,6 +17,14 @@ from ropewalk.quic.types.errors import (
     StatelessReset,
     Unsupported,
 )
+
+_OUTPUT_ADVICE: Final = {
+    errno.ENOSPC: "; make room there, or write to another place",
+    errno.EDQUOT: "; make room there, or write to another place",
+    errno.EFBIG: "; a limit on the size of files is reached: raise it (ulimit -f), or write to "
+    "a file system that takes larger ones",
+    errno.ENAMETOOLONG: "; take a shorter one",
+}
 
 
 class Failure(click.ClickException):
@@ -75,6 +83,8 @@ def as_failure(error: BaseException) -> Failure:
 
 def _advice(error: BaseException) -> str:
     """What to do about an end that the core, knowing no server of anybody's, only reports."""
+    if isinstance(error, OSError) and not isinstance(error, Error):
+        return _OUTPUT_ADVICE.get(error.errno or 0, "")
     if isinstance(error, IdleTimeout):
         return (
             "; the other side is gone or the network is interrupted: check that it still runs, "
@@ -95,6 +105,7 @@ def _is_usage(error: BaseException) -> bool:
         errno.EADDRINUSE,
         errno.EADDRNOTAVAIL,
         errno.EISDIR,
+        errno.ENAMETOOLONG,
         errno.ENOENT,
         errno.ENOTDIR,
         errno.EPERM,

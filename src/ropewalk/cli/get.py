@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Final
 
@@ -9,11 +10,18 @@ import anyio
 import click
 
 from ropewalk.cli.errors import Failure, one_line_errors
-from ropewalk.cli.get_output import Output, check_output, file_output, stream_output
+from ropewalk.cli.get_output import Output, check_distinct, check_output, file_output, stream_output
 from ropewalk.cli.get_transfer import Fetcher, Job, Options
 from ropewalk.http.url import parse_url
 
 _STDOUT: Final = "-"
+
+
+def _a_number(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Comparisons, and so the range, let "nan" through."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no time; give seconds, such as 10", ctx, param)
+    return value
 
 
 @click.command()
@@ -33,6 +41,7 @@ _STDOUT: Final = "-"
 @click.option(
     "--connect-timeout",
     type=click.FloatRange(0, min_open=True),
+    callback=_a_number,
     default=10.0,
     show_default=True,
     metavar="SECONDS",
@@ -69,6 +78,7 @@ def get(
         raise click.UsageError("--insecure, --ca and --pin exclude one another; give one of them")
     if outputs and len(outputs) != len(urls):
         raise click.UsageError("give -o once for each URL, or not at all")
+    check_distinct(name for name in outputs if name != _STDOUT)
     if resume and (not outputs or _STDOUT in outputs):
         raise click.UsageError("-C goes on with a file; name it with -o")
     if as_json and _STDOUT in outputs:

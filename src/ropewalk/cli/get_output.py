@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final, final
 
+import click
 from anyio import to_thread
 
 from ropewalk.cli.errors import BadCall
@@ -23,11 +25,20 @@ class Output:
         self._stream = stream
         self._resume = resume
         self._digest = hashlib.sha256()
+        #: How many bytes were written; those that wait for a full disk do not count.
+        self.written = 0
+        #: How many were there before and stayed.
+        self.kept = 0
 
     @property
     def on_terminal(self) -> bool:
         """Whether a progress bar would be in the way of the content."""
         return self._stream is not None and self._stream.isatty()
+
+    @property
+    def resumes(self) -> bool:
+        """Whether what is there is a part that shall be completed."""
+        return self._resume
 
     @property
     def present(self) -> int:
@@ -49,20 +60,24 @@ class Output:
             with path.open("rb") as before:
                 while piece := before.read(_PIECE):
                     self._digest.update(piece)
+                    self.kept += len(piece)
         # Unbuffered: an error of the last write must not wait for the close.
         self._stream = path.open("ab" if keep else "wb", buffering=0)
 
     async def write(self, data: bytes) -> None:
         """Add to it. Written in a thread: a pipe's reader may be slow."""
-        self._digest.update(data)
-        if self._stream is not None:
+        if self._stream is None:
+            self.written += len(data)
+        else:
             await to_thread.run_sync(self._write, self._stream, data, abandon_on_cancel=True)
+        self._digest.update(data)
 
-    @staticmethod
-    def _write(stream: BinaryIO, data: bytes) -> None:
+    def _write(self, stream: BinaryIO, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            rest = rest[stream.write(rest) :]
+            size = stream.write(rest)
+            self.written += size
+            rest = rest[size:]
         stream.flush()
 
     def close(self) -> None:
@@ -84,6 +99,21 @@ def file_output(name: str, resume: bool) -> Output:
 def stream_output(stream: BinaryIO | None) -> Output:
     """Content goes to an open stream, or nowhere."""
     return Output(None, stream, False)
+
+
+def check_distinct(names: Iterable[str]) -> None:
+    """Refuse to write two things to one file; devices and pipes take them one by one.
+
+    Raises ``click.UsageError``.
+    """
+    known: dict[str, str] = {}
+    for name in names:
+        place = os.path.realpath(name)
+        if place in known and (os.path.isfile(place) or not os.path.exists(place)):
+            raise click.UsageError(
+                f"-o {known[place]} and -o {name} are the same file; give each URL its own"
+            )
+        known[place] = name
 
 
 def check_output(name: str) -> None:

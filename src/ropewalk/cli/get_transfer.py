@@ -124,9 +124,12 @@ class Fetcher:
                 cause = error.__cause__
                 if isinstance(error, ConfigurationError) and not isinstance(cause, socket.gaierror):
                     raise
+                seconds = time.perf_counter() - began
                 while jobs:  # it would not go better with the next one
                     job = jobs.pop(0)
-                    self._tell(job, Outcome(job.text), Failure(as_failure(error).message))
+                    outcome = Outcome(job.text, seconds=seconds)
+                    self._tell(job, outcome, Failure(as_failure(error).message))
+                    seconds = 0.0  # the others took none
 
     @asynccontextmanager
     async def _connect(self, url: Url) -> AsyncIterator[Client]:
@@ -153,18 +156,21 @@ class Fetcher:
         failure: Failure | None = None
         try:
             await self._exchange(client, job, outcome)
+        except BrokenPipeError:
+            raise  # nobody reads on, so there is nobody to tell
         except (RequestFailed, ConnectionLost, OSError) as error:
             words = as_failure(error).message
-            if job.output.path is not None and outcome.bytes:
+            if job.output.path is not None and job.output.written:
+                size = job.output.kept + job.output.written
                 words += (
-                    f"; {outcome.bytes:,} bytes are in {str(job.output.path)!r}, and -C goes on "
-                    "from there"
+                    f"; {size:,} bytes are in {str(job.output.path)!r}, and -C goes on from there"
                 )
             failure = Failure(f"{job.text}: {words}")
         except Failure as error:
             failure = error
         finally:
             job.output.close()
+        outcome.bytes = job.output.written
         outcome.seconds = time.perf_counter() - began
         self._tell(job, outcome, failure)
 
@@ -189,6 +195,8 @@ class Fetcher:
                 return
             if response.status >= 400 and not self._options.no_fail:
                 raise Failure(_refusal(job, response))
+            if job.output.resumes and response.status not in (200, 206):
+                raise Failure(_no_content(job, response))
             if 300 <= response.status < 400 and not self._options.as_json:
                 place = response.headers.get("location", "elsewhere")
                 _say(f"{job.text} answers {response.status}: go to {place}")
@@ -199,12 +207,10 @@ class Fetcher:
                     "without -C"
                 )
             await job.output.open(keep)
-            await self._pour(response, job, outcome, present if keep else 0)
+            await self._pour(response, job, present if keep else 0)
             outcome.sha256 = job.output.sha256()
 
-    async def _pour(
-        self, response: ClientResponse, job: Job, outcome: Outcome, present: int
-    ) -> None:
+    async def _pour(self, response: ClientResponse, job: Job, present: int) -> None:
         length = response.headers.get("content-length", "")
         total = present + int(length) if length.isascii() and length.isdigit() else None
         with _progress(not self._options.as_json and not job.output.on_terminal) as bar:
@@ -212,18 +218,18 @@ class Fetcher:
             bar.update(task, completed=present)
             # Pieces come as they arrive; writing goes in larger ones, each in a thread.
             waiting: list[bytes] = []
-            size = 0
+            size = received = 0
             try:
                 async for piece in response:
                     waiting.append(piece)
                     size += len(piece)
-                    outcome.bytes += len(piece)
+                    received += len(piece)
                     if size >= _CHUNK:
                         whole = b"".join(waiting)
                         waiting.clear()
                         size = 0
                         await job.output.write(whole)
-                    bar.update(task, completed=present + outcome.bytes)
+                    bar.update(task, completed=present + received)
             finally:
                 # Also what came before it broke off: -C goes on behind it.
                 with CancelScope(shield=job.output.path is not None):
@@ -258,11 +264,25 @@ def _describe(client: Client) -> None:
         _say(f"* key {identity.spki_sha256.hex()}, trusted by {identity.verified_by}")
 
 
-def _refusal(job: Job, response: ClientResponse) -> str:
+def _phrase(response: ClientResponse) -> str:
     try:
-        phrase = f"{response.status} {HTTPStatus(response.status).phrase}"
+        return f"{response.status} {HTTPStatus(response.status).phrase}"
     except ValueError:
-        phrase = str(response.status)
+        return str(response.status)
+
+
+def _no_content(job: Job, response: ClientResponse) -> str:
+    """What came is not what the file has a part of."""
+    told = f"{job.text}: the server answers {_phrase(response)}"
+    if 300 <= response.status < 400 and "location" in response.headers:
+        told += f" (go to {response.headers['location']})"
+    return (
+        f"{told}, which is no content for -C to go on with; {str(job.output.path)!r} stays as it "
+        "is: check the URL, or fetch it without -C"
+    )
+
+
+def _refusal(job: Job, response: ClientResponse) -> str:
     if response.status in (404, 410):
         advice = "check the path"
     elif response.status == 416:
@@ -271,7 +291,9 @@ def _refusal(job: Job, response: ClientResponse) -> str:
         advice = "the fault is the server's; try again later"
     else:
         advice = "see what the server asks for with -v"
-    return f"{job.text}: the server answers {phrase}; {advice} (--no-fail takes any status)"
+    return (
+        f"{job.text}: the server answers {_phrase(response)}; {advice} (--no-fail takes any status)"
+    )
 
 
 def _total(response: ClientResponse) -> int | None:

@@ -19,14 +19,15 @@ from ropewalk.cli.errors import one_line_errors
 from ropewalk.cli.parameters import HOST_PORT, HostPort
 from ropewalk.http import Request, Response, serve_http
 from ropewalk.http.files import StaticFiles
+from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.runtime.certificates import make_certificate
 from ropewalk.runtime.settings import read_pem
 
 #: How long Ctrl-C waits for responses that are under way.
 _GRACE: Final = 10.0
-#: Addresses to listen at that are none to connect to.
-_ANY: Final = ("", "0.0.0.0", "::")  # noqa: S104  # a comparison
+#: Addresses to listen at that are none to connect to, and where such a server is reached.
+_ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # no binding
 
 
 @click.command()
@@ -78,8 +79,7 @@ async def _serve(root: str, bind: HostPort, cert: str | None, key: str | None, q
     async with serve_http(
         handle, bind.host or None, bind.port, certificate=chain, key=private_key, grace=_GRACE
     ) as server:
-        host = "localhost" if bind.host in _ANY else bind.host
-        for line in instructions(str(files.root), HostPort(host, server.address.port), pin):
+        for line in instructions(str(files.root), _reached_at(bind, server.address), pin):
             click.echo(line)
         await _wait_for_interrupt()
         click.echo("stopping when responses under way are complete; Ctrl-C stops now", err=True)
@@ -89,6 +89,8 @@ def instructions(root: str, where: HostPort, pin: bytes) -> Sequence[str]:
     """What is served, and the commands that reach it."""
     url = f"https://{where}/"
     base64 = b64encode(pin).decode()
+    # Chromium matches no IPv6 literal in this list, but anything by the asterisk.
+    forced = "*" if ":" in where.host else str(where)
     return (
         f"Serving {_printable(root)} over HTTP/3 at {url}",
         "",
@@ -100,11 +102,18 @@ def instructions(root: str, where: HostPort, pin: bytes) -> Sequence[str]:
         f"  ropewalk get --pin {pin.hex()} {quote(url)}",
         "Open it:",
         "  chromium --user-data-dir=/tmp/ropewalk-chromium "
-        f"--origin-to-force-quic-on={quote(str(where))} "
+        f"--origin-to-force-quic-on={quote(forced)} "
         f"--ignore-certificate-errors-spki-list={base64} {quote(url)}",
         "",
         "Ctrl-C stops.",
     )
+
+
+def _reached_at(bind: HostPort, bound: Address) -> HostPort:
+    """The address that was bound, not its name: browsers may try another one of the name's."""
+    # A scope has its meaning in the words it was given in.
+    host = bind.host if "%" in bind.host else bound.ip
+    return HostPort(_ANY.get(host, host), bound.port)
 
 
 def spki_hash(chain: bytes) -> bytes:

@@ -20,8 +20,14 @@ from ropewalk.http3.errors import (
     H3_REQUEST_REJECTED,
     Http3Error,
 )
+from ropewalk.http3.settings import check_advertised
 from ropewalk.quic.types.configuration import Verification
-from ropewalk.quic.types.errors import ConnectionLost, HandshakeError, VersionMismatch
+from ropewalk.quic.types.errors import (
+    ConfigurationError,
+    ConnectionLost,
+    HandshakeError,
+    VersionMismatch,
+)
 from ropewalk.runtime import Connection, Network, Settings, connect
 from ropewalk.runtime.nest import nest
 from ropewalk.runtime.settings import Pem, Pin
@@ -49,8 +55,9 @@ async def http3_client(
     """Connect to an HTTP/3 server, and own the connection for the length of the body.
 
     Whom to trust, further keywords and errors are those of :func:`ropewalk.connect`. Leaving
-    the body gives up what requests are still under way and closes with H3_NO_ERROR.
+    the body gives up what requests are still under way, sends GOAWAY and closes with H3_NO_ERROR.
     """
+    check_advertised(http3_settings)
     async with AsyncExitStack() as stack:
         try:
             connection = await stack.enter_async_context(
@@ -79,6 +86,9 @@ async def http3_client(
                 yield Client(session, authority if port == 443 else f"{authority}:{port}", tasks)
             finally:
                 session.give_up()
+        # Last of all, and not waited for: nobody needs it to have arrived.
+        await connection.flush()
+        session.leave()
 
 
 def _advise(error: ConnectionLost) -> None:
@@ -181,6 +191,13 @@ class ClientSession(Session):
         for exchange in list(self.exchanges.values()):
             self.cancel(exchange, H3_REQUEST_CANCELLED)
 
+    def leave(self) -> None:
+        """All is delivered: send GOAWAY (RFC 9114 5.2) and close."""
+        if not self.connection.lost:
+            self.h3.goaway()
+            self.connection.kick()
+            self.connection.start_close(H3_NO_ERROR, "")
+
 
 @final
 class Client:
@@ -225,10 +242,10 @@ class Client:
         session = self._session
         given = Headers(headers)
         fields = [
-            (b":method", method.encode("latin-1")),
+            (b":method", _ascii("method", method, "give a name such as GET")),
             (b":scheme", b"https"),
             (b":authority", self.authority.encode("latin-1")),
-            (b":path", path.encode("latin-1")),
+            (b":path", _ascii("path", path, "percent-encode it, by urllib.parse.quote")),
             *given.to_wire(),
         ]
         if isinstance(body, bytes) and body and "content-length" not in given:
@@ -275,6 +292,13 @@ class Response(Message):
         if not self._exchange.ended:
             self._session.cancel(self._exchange, H3_REQUEST_CANCELLED)
         await super().aclose()
+
+
+def _ascii(what: str, text: str, advice: str) -> bytes:
+    """What has to be ASCII on the wire (RFC 9110 9.1, RFC 3986 2)."""
+    if not text.isascii():
+        raise ConfigurationError(f"the {what} {text!r} has characters beyond ASCII; {advice}")
+    return text.encode("ascii")
 
 
 def _going_away() -> RequestFailed:

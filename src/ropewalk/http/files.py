@@ -92,7 +92,8 @@ class StaticFiles:
 
     GET and HEAD with conditions and ranges; folders by their index.html, or by a page that
     lists them. Names that begin with a dot are neither served nor listed (except
-    .well-known), nor is anything that a symbolic link puts outside of ``root``.
+    .well-known), nor is anything that a symbolic link puts outside of ``root`` or takes from
+    such a name.
 
     Raises ``ConfigurationError`` when ``root`` is not a folder that can be read.
     """
@@ -121,13 +122,13 @@ class StaticFiles:
         segments = _segments(request.path)
         if segments is None:
             return _plain(404, "There is nothing of that name.")
-        folder = request.path.endswith("/")
+        last = request.path.rpartition("/")[2]
+        folder = unquote_to_bytes(last) in (b"", b".")
         found = await to_thread.run_sync(self._look, segments, folder)
         if found.moved:
             query = f"?{request.query}" if request.query else ""
-            return _plain(
-                301, "This is a folder.", {"location": f"./{quote(segments[-1])}/{query}"}
-            )
+            name = quote(segments[-1], errors="surrogateescape")
+            return _plain(301, "This is a folder.", {"location": f"./{name}/{query}"})
         if found.page is not None:
             return _page(found.page)
         if found.file is None or found.status is None:
@@ -172,12 +173,16 @@ class StaticFiles:
         return _Found(file, status, path.name)
 
     def _inside(self, path: Path) -> Path | None:
-        """The path without symbolic links; None when it is not there or not below the root."""
+        """The path without symbolic links; None where it is not there, not below the root, or
+        hidden."""
         try:
             resolved = path.resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
             return None
-        return resolved if resolved.is_relative_to(self._root) else None
+        if not resolved.is_relative_to(self._root):
+            return None
+        hidden = any(map(_is_hidden, resolved.relative_to(self._root).parts))
+        return None if hidden else resolved
 
     def _list(self, path: Path, segments: list[str]) -> bytes | None:
         entries: list[tuple[str, bool, int, float]] = []
@@ -230,6 +235,8 @@ def _respond(request: Request, file: BinaryIO, status: os.stat_result, name: str
         "accept-ranges": "bytes",
         "x-content-type-options": "nosniff",
     }
+    if not _is_as_wanted(request, etag, status.st_mtime):
+        return _plain(412, "The file is not in the state that was asked for.")
     if _is_unchanged(request, etag, status.st_mtime):
         return Response(304, headers)
     kind = content_type(name)
@@ -277,19 +284,35 @@ def _respond(request: Request, file: BinaryIO, status: os.stat_result, name: str
     return Response(206, headers, _FileBody(file, parts, last))
 
 
+def _is_as_wanted(request: Request, etag: str, modified: float) -> bool:
+    """Whether the file is what the request is meant for (RFC 9110 13.1.1, 13.1.4, 13.2.2)."""
+    tags = request.headers.get("if-match")
+    if tags is not None:
+        # The strong comparison: a weak tag matches nothing.
+        listed = [tag.strip() for tag in tags.split(",")]
+        return "*" in listed or etag in listed
+    since = _date(request.headers.get("if-unmodified-since"))
+    return since is None or int(modified) <= since
+
+
 def _is_unchanged(request: Request, etag: str, modified: float) -> bool:
     """Whether the client's copy is good (RFC 9110 13.1.2, 13.1.3, 13.2.2)."""
     tags = request.headers.get("if-none-match")
     if tags is not None:
         listed = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
         return "*" in listed or etag in listed
-    since = request.headers.get("if-modified-since")
-    if since is None:
-        return False
+    since = _date(request.headers.get("if-modified-since"))
+    return since is not None and int(modified) <= since
+
+
+def _date(given: str | None) -> float | None:
+    """The time in a field; None for none, or one that is to be ignored as it is no date."""
+    if given is None:
+        return None
     try:
-        return int(modified) <= parsedate_to_datetime(since).timestamp()
+        return parsedate_to_datetime(given).timestamp()
     except (ValueError, OverflowError):
-        return False
+        return None
 
 
 def _range_still_holds(request: Request, etag: str, modified: str) -> bool:

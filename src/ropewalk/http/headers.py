@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import final
 
+from ropewalk.quic.types.errors import ConfigurationError
+
 #: What callers may give for fields: a mapping, or pairs where a name comes up repeatedly.
 FieldsGiven = Mapping[str, str] | Iterable[tuple[str, str]]
 
@@ -37,8 +39,21 @@ class Headers(Mapping[str, str]):
         )
 
     def to_wire(self) -> list[Field]:
-        """Field lines. Raises ``UnicodeEncodeError``, a ``ValueError``, beyond ISO 8859-1."""
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self._fields]
+        """Field lines. Raises ``ConfigurationError`` for what is beyond ISO 8859-1."""
+        try:
+            return [
+                (name.encode("latin-1"), value.encode("latin-1")) for name, value in self._fields
+            ]
+        except UnicodeEncodeError:
+            raise self._beyond() from None
+
+    def _beyond(self) -> ConfigurationError:
+        """Which field it is that cannot be sent."""
+        wrong = next(name for name, value in self._fields if not _fits(name + value))
+        return ConfigurationError(
+            f"the field {wrong!r} has characters beyond ISO 8859-1 (latin-1), which no field can "
+            "carry; encode them, for example by urllib.parse.quote"
+        )
 
     def get_all(self, name: str) -> list[str]:
         """Every value of a name, in order."""
@@ -66,6 +81,10 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._fields!r})"
+
+
+def _fits(text: str) -> bool:
+    return all(ord(character) < 256 for character in text)
 
 
 def pseudo(fields: Iterable[Field], name: bytes) -> str:

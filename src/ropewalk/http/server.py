@@ -23,6 +23,7 @@ from ropewalk.http.session import ALPN, READ_SIZE, Exchange, Message, Session, s
 from ropewalk.http3 import Settings as Http3Settings
 from ropewalk.http3 import events as http3
 from ropewalk.http3.errors import H3_INTERNAL_ERROR, H3_NO_ERROR, H3_REQUEST_CANCELLED
+from ropewalk.http3.settings import check_advertised
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.errors import ConnectionLost, StopSending
 from ropewalk.quic.types.events import Event as QuicEvent
@@ -138,6 +139,7 @@ async def serve_http(
     exception or cancelled, it does not wait. The other parameters and the errors are those of
     :func:`ropewalk.serve`.
     """
+    check_advertised(http3_settings)
     site = _Site(handler, http3_settings)
     async with serve(
         site.run,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import quote, urlsplit
 from ropewalk.quic.types.errors import ConfigurationError
 
 _DEFAULT_PORT: Final = 443
+#: RFC 3986 3.1. A "://" further on belongs to a query.
+_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 #: What quote() leaves alone: everything that has a meaning in a path or query, and "%".
 _SAFE: Final = "!$%&'()*+,-./:;=?@_~"
 
@@ -40,11 +43,11 @@ def parse_url(text: str) -> Url:
     beyond ASCII become IDNA; a fragment is dropped.
     """
     given = text.strip()
-    scheme, separator, _ = given.partition("://")
-    if not separator:
+    scheme = _SCHEME.match(given)
+    if scheme is None:
         given = f"https://{given}"
-    elif scheme.lower() != "https":
-        raise _bad(text, f"the scheme {scheme}:// is not spoken here; use https://")
+    elif scheme[1].lower() != "https":
+        raise _bad(text, f"the scheme {scheme[1]}:// is not spoken here; use https://")
     if any(character.isspace() or not character.isprintable() for character in given):
         raise _bad(text, "it has whitespace or control characters; encode them, a space as %20")
     try:

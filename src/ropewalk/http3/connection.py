@@ -16,7 +16,7 @@ from ropewalk.http3.qpack.encoder import Encoder
 from ropewalk.http3.receiving import LARGEST_SECTION, Receiver
 from ropewalk.http3.requests import FAILURE, Exchange
 from ropewalk.http3.sending import Sender
-from ropewalk.http3.settings import Settings
+from ropewalk.http3.settings import Settings, check_advertised
 from ropewalk.http3.state import Http3State
 from ropewalk.http3.streams import UnidirectionalStreams
 from ropewalk.quic.connection import Connection
@@ -50,11 +50,13 @@ class Http3Connection:
     A rule broken by the peer closes the QUIC connection with the code of RFC 9114 8.1; the
     reason is then in ``quic.close_error``.
 
-    ``settings`` is what we advertise. Times (``now``) are seconds on the caller's clock. What
+    ``settings`` is what we advertise; ``Unsupported`` is raised for features that are not built,
+    extended CONNECT and HTTP datagrams. Times (``now``) are seconds on the caller's clock. What
     sends raises ``ConnectionLost`` once the QUIC connection is at its end.
     """
 
     def __init__(self, quic: Connection, is_client: bool, settings: Settings | None = None) -> None:
+        check_advertised(settings)
         chosen = Settings() if settings is None else settings
         limit = chosen.max_field_section_size
         decoder = Decoder(

@@ -7,6 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from ropewalk.http3.errors import (
+    H3_EXCESSIVE_LOAD,
     H3_FRAME_ERROR,
     H3_FRAME_UNEXPECTED,
     H3_ID_ERROR,
@@ -69,6 +70,9 @@ from ropewalk.quic.types.errors import Error, StreamReset, StreamStateError
 _CHUNK: Final = 2048
 #: The largest field section when no limit was advertised.
 LARGEST_SECTION: Final = 1024 * 1024
+#: 1xx responses to one request. They are free of flow control once read, so a limit is ours to
+#: set (RFC 9114 10.5).
+_MOST_INFORMATIONAL: Final = 32
 
 _HEADERS_TOO_LARGE: Final = [(b":status", b"431"), (b"content-length", b"0")]
 
@@ -286,6 +290,11 @@ class Receiver:
         line = check_response(fields)
         incoming = exchange.incoming
         if line.status < 200:
+            if exchange.informational == _MOST_INFORMATIONAL:
+                raise MessageError(
+                    H3_EXCESSIVE_LOAD, f"more than {_MOST_INFORMATIONAL} informational responses"
+                )
+            exchange.informational += 1
             incoming.move(INFORMATIONAL)
             state.events.append(ResponseReceived(exchange.stream_id, fields, True, False))
             return

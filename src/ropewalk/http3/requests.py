@@ -112,6 +112,8 @@ class Exchange:
     def __init__(self, stream_id: int) -> None:
         self.stream_id = stream_id
         self.method = b""
+        #: client: 1xx responses so far
+        self.informational: i64 = 0
         self.incoming = Message()
         self.outgoing = Message()
         self.frames = FrameReader()

@@ -26,6 +26,7 @@ from ropewalk.http3.requests import (
     STATE_NAMES,
     TRAILER,
     Exchange,
+    Message,
 )
 from ropewalk.http3.state import Http3State
 from ropewalk.quic.types.errors import ConfigurationError, StreamError, StreamStateError
@@ -57,14 +58,19 @@ class Sender:
         if state.goaway_received >= 0 or state.goaway_sent >= 0:
             raise Http3Error(H3_REQUEST_REJECTED, "the connection is going away; open another one")
         line = check_request(fields, state.peer_settings.enable_connect_protocol)
+        outgoing = Message()
+        outgoing.announced = -1 if line.is_connect else line.content_length
+        if end:
+            outgoing.check_end()
         block = self._encode(fields)
+        # From here on nothing is refused, so that no stream is left half used.
         stream_id = state.quic.open_stream()
         if stream_id is None:
             return None
         exchange = Exchange(stream_id)
         exchange.method = line.method
+        exchange.outgoing = outgoing
         state.exchanges[stream_id] = exchange
-        exchange.outgoing.announced = -1 if line.is_connect else line.content_length
         self._put(exchange, CONNECT_HEADER if line.is_connect else HEADER, block)
         if end:
             self.finish(exchange)
@@ -83,6 +89,9 @@ class Sender:
         block = self._encode(fields)
         outgoing.announced = line.content_length
         outgoing.bodiless = has_no_content(exchange.method, line.status)
+        if end:
+            # Before anything is sent: another response is still possible.
+            outgoing.check_end()
         self._put(exchange, part, block)
         if end:
             self.finish(exchange)
