@@ -13,7 +13,7 @@ from pathlib import Path
 
 from contenders import HERE, Contender
 
-sys.path.insert(0, str(HERE.parent / "interop"))
+sys.path.append(str(HERE.parent / "interop"))
 from processes import Child
 
 _READY_SECONDS = 20.0

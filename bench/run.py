@@ -54,7 +54,7 @@ def main() -> int:
     _prepare()
 
     # Both need Ropewalk's environment, which _prepare has just made sure of.
-    from report import Sitting, chart, markdown, print_tables
+    from tables import Sitting, chart, markdown, print_tables
 
     stacks = find_contenders(given.stack or STACKS)
     rows = [row for row in ROWS if not given.row or row.key in given.row]
