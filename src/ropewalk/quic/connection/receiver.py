@@ -43,6 +43,7 @@ _KEY_PHASE_BIT: Final = 0x04
 _SHORT_RESERVED_BITS: Final = 0x18
 _LONG_RESERVED_BITS: Final = 0x0C
 _RESET_TOKEN_LENGTH: Final = 16
+_TAG: Final = 16
 
 
 @final
@@ -152,21 +153,19 @@ class Receiver:
                 position = end
             return
         batch = self._batch
-        dispatcher = self._dispatcher
         received = state.path.space.received
         path_id = state.path.path_id
-        counters = state.counters
-        observer = state.observer
         count = batch.unmask(
             data, start, stop, segment_size, self._packet_number_offset, keys.receive
         )
         opened: i64 = 0
         index: i64 = 0
-        while index < count:
+        while index < count and state.life == ACTIVE:
+            segment = start + index * segment_size
             first = batch.first_byte(index)
             if first < 0 or not first & _FIXED_BIT:
                 # 17.3.1: packets whose fixed bit is 0 are not valid.
-                self._unopened(data, start + index * segment_size, stop, segment_size, now)
+                self._unopened(data, segment, stop, segment_size, now)
                 index += 1
                 continue
             packet_number = decode_packet_number(
@@ -180,42 +179,51 @@ class Receiver:
                 batch.ciphertext(index),
                 now,
             )
+            index += 1
             if payload is None:
                 self._count_failure(keys, now)
-                self._unopened(data, start + index * segment_size, stop, segment_size, now)
-                if state.life != ACTIVE:
-                    return
-                index += 1
+                self._unopened(data, segment, stop, segment_size, now)
                 continue
             if first & _SHORT_RESERVED_BITS:
                 raise TransportError(PROTOCOL_VIOLATION, "reserved bits of a short header are set")
-            index += 1
             if received.is_duplicate(packet_number):
-                counters.duplicates += 1
+                state.counters.duplicates += 1
                 continue
             opened += 1
-            if route is not state.path.active:
-                self._routing.adopt(route, now)
-            if observer is not None:
-                observer.packet_received(
-                    now, ONE_RTT, path_id, packet_number, len(payload) + 16, payload
-                )
-            newest = packet_number > received.largest
-            ack_eliciting = dispatcher.process(payload, ONE_RTT, route, now)
-            received.record(packet_number, now, ack_eliciting, ecn)
-            if state.extensions:
-                for extension in state.config.extensions:
-                    extension.on_received(path_id, packet_number, payload)
-            if newest and dispatcher.non_probing and route is not state.path.active:
-                self._routing.on_non_probing(route, now)
-            if state.life != ACTIVE:
-                break
+            self._process_short(payload, received, packet_number, ecn, route, now)
         batch.clear()
         if opened:
             self._authenticated(opened, route, now)
             if keys.updated:
                 keys.updated = False
-                counters.key_updates = keys.generation
+                state.counters.key_updates = keys.generation
+
+    def _process_short(
+        self,
+        payload: bytes,
+        received: ReceivedPackets,
+        packet_number: i64,
+        ecn: i64,
+        route: Route,
+        now: float,
+    ) -> None:
+        """A 1-RTT packet that is authentic and new."""
+        state = self._state
+        dispatcher = self._dispatcher
+        path_id = state.path.path_id
+        if route is not state.path.active:
+            self._routing.adopt(route, now)
+        if state.observer is not None:
+            size = len(payload) + _TAG
+            state.observer.packet_received(now, ONE_RTT, path_id, packet_number, size, payload)
+        newest = packet_number > received.largest
+        ack_eliciting = dispatcher.process(payload, ONE_RTT, route, now)
+        received.record(packet_number, now, ack_eliciting, ecn)
+        if state.extensions:
+            for extension in state.config.extensions:
+                extension.on_received(path_id, packet_number, payload)
+        if newest and dispatcher.non_probing and route is not state.path.active:
+            self._routing.on_non_probing(route, now)
 
     def _count_failure(self, keys: OneRttKeys, now: float) -> None:
         self._state.counters.failed_openings += 1
