@@ -101,5 +101,6 @@ MODE := $(if $(filter-out 0,$(ROPEWALK_PURE)),interpreted,$(if $(shell command -
 	@$*/bin/$(PIP) --group interop
 	@touch $@
 
-.SECONDARY:
+# Kept by name: a bare .SECONDARY would let a missing stamp pass for made.
+.PRECIOUS: %/.made %/.group-build %/.group-test %/.group-lint %/.group-docs %/.group-interop
 .DELETE_ON_ERROR:
