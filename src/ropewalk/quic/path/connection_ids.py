@@ -122,11 +122,6 @@ class PeerConnectionIds:
         if number in self._unacknowledged and number not in self.retirements:
             self.retirements.append(number)
 
-    def matches_reset(self, token: bytes) -> bool:
-        """Whether a candidate token belongs to an ID in use. The caller compared in constant
-        time already through the endpoint's table; this one is for IDs of this path."""
-        return len(token) == 16 and token == self.current.reset_token
-
     def _repeats(self, sequence: i64, connection_id: bytes, token: bytes) -> bool:
         known = self.spare
         if self.current.sequence == sequence or self.current.connection_id == connection_id:
