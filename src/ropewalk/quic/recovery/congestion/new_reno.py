@@ -21,15 +21,16 @@ class NewReno(LossBasedController):
     def __init__(self, max_datagram_size: i64, group: CongestionGroup | None = None) -> None:
         super().__init__(max_datagram_size, group)
         self.name = "newreno"
-        # Bytes acknowledged towards the next datagram.
+        # What the last division left over, in bytes times datagram size.
         self._credit: i64 = 0
 
     def avoid_congestion(self, now: float, sample: RateSample, smoothed_rtt: float) -> None:
-        """One datagram for each window's worth of acknowledged bytes (7.3.3)."""
-        self._credit += sample.acked
-        while self._credit >= self.congestion_window:
-            self._credit -= self.congestion_window
-            self.congestion_window += self.max_datagram_size
+        """One datagram for each window's worth of acknowledged bytes (7.3.3), byte by byte:
+        whole datagrams at a time would lose half of one at each reduction."""
+        self._credit += sample.acked * self.max_datagram_size
+        growth = self._credit // self.congestion_window
+        self._credit -= growth * self.congestion_window
+        self.congestion_window += growth
 
     def reduce(self, now: float) -> i64:
         """Half (7.3.2)."""
