@@ -14,9 +14,13 @@ import math
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from ropewalk._build import running_build
+from ropewalk.observe.counters import Counters
+from ropewalk.observe.observer import Observer
+from ropewalk.observe.qlog import EXTRA, QlogWriter
 from ropewalk.quic.connection import Connection
 from ropewalk.quic.endpoint import Endpoint, RandomConnectionIds, RootTokenKeys
 from ropewalk.quic.handshake.credentials import StaticCredentials
@@ -27,6 +31,13 @@ from ropewalk.quic.types.events import HandshakeComplete, StreamReadable
 from ropewalk.quic.types.handshake import AES_128_GCM
 from ropewalk.sim.identity import EPOCH, seeded_entropy, seeded_identity
 
+#: Who observes both ends; what a qlog writes is dropped.
+WATCHERS: dict[str, Callable[[], Observer | None]] = {
+    "nobody": lambda: None,
+    "counters": Counters,
+    "qlog": lambda: QlogWriter(len),
+    "qlog-extra": lambda: QlogWriter(len, importance=EXTRA),
+}
 ROUND_TRIP = 0.010
 CHUNK = 256 * 1024
 SEED = 1
@@ -151,8 +162,12 @@ class Probe:
         self.blocks = sys.getallocatedblocks()
 
 
-def measure(size: int, mtu: int) -> dict[str, float | int | str]:
-    """Move ``size`` bytes; figures of the second half, when windows and caches are warm."""
+def measure(size: int, mtu: int, watch: str = "nobody") -> dict[str, float | int | str]:
+    """Move ``size`` bytes; figures of the second half, when windows and caches are warm.
+
+    ``watch`` says who observes both ends.
+    """
+    watchers = WATCHERS[watch]
     identity = seeded_identity(SEED)
     common = Configuration(
         entropy=seeded_entropy(f"{SEED}/server configuration"),
@@ -164,12 +179,14 @@ def measure(size: int, mtu: int) -> dict[str, float | int | str]:
         key_shares=("X25519",),
         deterministic_signing=True,
     )
-    receiver = Receiver(replace(common, credentials=StaticCredentials(identity.credential)))
+    credentials = StaticCredentials(identity.credential)
+    receiver = Receiver(replace(common, credentials=credentials, observer=watchers()))
     client = replace(
         common,
         entropy=seeded_entropy(f"{SEED}/client configuration"),
         server_name="server.sim",
         verification=PinnedKey((identity.spki_sha256,)),
+        observer=watchers(),
     )
     sender = Sender(size, receiver.address, client)
     run = Run(sender, receiver)
@@ -179,6 +196,7 @@ def measure(size: int, mtu: int) -> dict[str, float | int | str]:
     packets = last.sent - half.sent
     return {
         "build": running_build().kind,
+        "watched_by": watch,
         "bytes": size,
         "packets": packets,
         "packets_lost": int(sender.connection.counters.packets_lost),
@@ -224,8 +242,9 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=100_000_000)
     parser.add_argument("--mtu", type=int, default=1452, help="largest UDP payload")
     parser.add_argument("--json", action="store_true", help="figures as JSON on stdout")
+    parser.add_argument("--watch", choices=list(WATCHERS), default="nobody", help="who observes")
     given = parser.parse_args()
-    figures = measure(given.bytes, given.mtu)
+    figures = measure(given.bytes, given.mtu, given.watch)
     if given.json:
         print(json.dumps(figures))
         return

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-DEFAULT_ROOTS = ("src/ropewalk/quic", "src/ropewalk/http3")
+DEFAULT_ROOTS = ("src/ropewalk/quic", "src/ropewalk/http3", "src/ropewalk/sim")
 NATIVE_INTS = frozenset({"i64", "i32", "i16", "u8", "int"})
 REMEDY = (
     "the left side is a 32-bit constant in C; take it from a table, assign the variable a "

@@ -75,7 +75,9 @@ def test_a_run_closes_its_connections_all_at_once(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(perf, "connect", connect)
         monkeypatch.setattr(perf, "transfer", transfer)
         host = HostPort("host", 1)
-        figures = await perf._run(host, 0, 0, 1, count, mtu=1200, insecure=True, ca=None, pin=None)
+        figures = await perf._run(
+            host, 0, 0, 1, count, settings={}, insecure=True, ca=None, pin=None
+        )
         assert figures.connections == count
 
     anyio.run(main)

@@ -230,7 +230,7 @@ BAD_EXTENSIONS: list[tuple[str, list[tuple[int, bytes]], int]] = [
     (
         "a protocol not offered",
         [PARAMETERS, (tls.ALPN, encode_alpn([b"h2"]))],
-        tls.ILLEGAL_PARAMETER,
+        tls.NO_APPLICATION_PROTOCOL,
     ),
     ("an unasked extension", [PARAMETERS, CHOSEN_ALPN, (5, b"")], tls.UNSUPPORTED_EXTENSION),
     (
@@ -402,11 +402,20 @@ def test_data_behind_finished_is_unexpected() -> None:
 
 
 # -- after the handshake
-@pytest.mark.parametrize("kind", [1, 2, 8, 11, 13, 20, 24])
+@pytest.mark.parametrize("kind", [1, 2, 8, 11, 20, 24])
 def test_after_the_handshake_only_tickets_may_come(kind: int) -> None:
     pair = Pair().run()
     pair.client.confirm()
     assert alert_of(lambda: pair.client.receive(ONE_RTT, message(kind, b"\x00"))) == 10
+
+
+def test_a_request_for_a_certificate_after_the_handshake_is_a_protocol_violation() -> None:
+    # RFC 9001 4.4 names the code; the alert for an unexpected message would not do.
+    pair = Pair().run()
+    pair.client.confirm()
+    with pytest.raises(TransportError) as caught:
+        pair.client.receive(ONE_RTT, message(13, b"\x00"))
+    assert (caught.value.code, caught.value.frame_type) == (0x0A, 0x06)
 
 
 def ticket(extensions: list[tuple[int, bytes]], label: bytes = b"ticket") -> bytes:

@@ -9,14 +9,14 @@ from ropewalk.quic.recovery.congestion.hystart import (
     SLOW_START,
     HyStart,
 )
-from ropewalk.quic.recovery.congestion.loss_based import UNLIMITED, LossBasedController
+from ropewalk.quic.recovery.congestion.loss_based import LossBasedController
 from ropewalk.quic.recovery.congestion.new_reno import NewReno
 from ropewalk.quic.recovery.congestion.registry import (
     known_controllers,
     make_controller,
     register,
 )
-from ropewalk.quic.types.congestion import CongestionGroup, RateSample
+from ropewalk.quic.types.congestion import NO_THRESHOLD, CongestionGroup, RateSample
 from ropewalk.quic.types.errors import ConfigurationError
 
 SIZE = 1200
@@ -179,7 +179,7 @@ def test_a_reduction_is_undone_when_all_its_losses_were_spurious(
     assert driver.controller.congestion_window == reduced, "one loss is still believed"
     driver.controller.on_spurious(driver.now, SIZE, sent)
     assert driver.controller.congestion_window == before
-    assert driver.controller.slow_start_threshold == UNLIMITED
+    assert driver.controller.slow_start_threshold == NO_THRESHOLD
     driver.controller.on_spurious(driver.now, SIZE, sent)
     driver.now += 0.001
     driver.round()
@@ -214,7 +214,7 @@ def test_another_route_starts_from_the_initial_window(kind: type[LossBasedContro
     driver.controller.on_mtu(1400)
     driver.controller.on_route_change(driver.now)
     assert driver.controller.congestion_window == 14_000
-    assert driver.controller.slow_start_threshold == UNLIMITED
+    assert driver.controller.slow_start_threshold == NO_THRESHOLD
 
 
 # -- NewReno

@@ -165,3 +165,18 @@ def test_backing_off_ends_at_a_minute() -> None:
         assert side.fire(now).application_probes == 2
     assert periods[-1] == pytest.approx(60.0)
     assert all(b == pytest.approx(min(2 * a, 60.0)) for a, b in itertools.pairwise(periods))
+
+
+@pytest.mark.parametrize(("is_client", "expected"), [(True, (0, 2, 1)), (False, (0, 2, 0))])
+def test_application_data_of_a_client_goes_along_with_handshake_probes(
+    is_client: bool, expected: tuple[int, int, int]
+) -> None:
+    # RFC 9002 6.2.4. The server may have discarded its Handshake keys: after a NAT rebinding it
+    # then knew nobody at the new address (found by the property machine, seed 15977).
+    side = Side(is_client=is_client)
+    assert side.handshake is not None
+    assert side.application is not None
+    side.handshake_keys = True
+    send(side.handshake, side.route, 1.0)
+    send(side.application, side.route, 1.0)
+    assert probes(side.fire(side.deadline(1.0))) == expected

@@ -183,3 +183,21 @@ def test_many_unconfirmed_ranges_ask_for_a_ping() -> None:
     written(received)
     received.on_ack_of_ack(38)
     assert not received.wants_ack_of_ack()
+
+
+def test_an_ack_is_worth_repeating_until_the_peer_is_known_to_have_it() -> None:
+    received = ReceivedPackets(DELAY)
+    assert not received.worth_repeating(1.0, 0.1), "nothing to say"
+    record(received, 0, 1, now=1.0)
+    written(received, now=1.0)
+    assert not received.worth_repeating(1.05, 0.1), "too soon"
+    assert received.worth_repeating(1.1, 0.1)
+    written(received, now=1.1)
+    received.on_ack_of_ack(1)
+    assert not received.worth_repeating(9.0, 0.1), "confirmed"
+
+
+def test_what_elicits_no_ack_is_not_worth_one() -> None:
+    received = ReceivedPackets(DELAY)
+    received.record(0, 1.0, False, 0)
+    assert not received.worth_repeating(9.0, 0.1)

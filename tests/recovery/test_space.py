@@ -383,3 +383,15 @@ def test_a_packet_in_flight_needs_a_route() -> None:
     slot.in_flight = True
     with pytest.raises(ValueError, match="packet 0 is in flight but has no route"):
         space.commit(slot, 1.0)
+
+
+def test_an_ack_that_another_routes_packet_elicited_gives_no_rtt_sample() -> None:
+    # Found by the property machine: after a NAT rebinding, an ACK-only packet on the new route
+    # was acknowledged because a late datagram of the old one arrived at last.
+    space = make_space()
+    (old, _), (new, _) = make_route(), make_route()
+    send(space, old, 1.0)
+    send(space, new, 2.0, ack_eliciting=False, in_flight=False)
+    ack(space, 5.0, (0, 1))
+    assert not new.rtt.has_sample
+    assert not old.rtt.has_sample

@@ -16,6 +16,7 @@ from ropewalk.runtime import Connection, Stream, SystemNetwork, connect, serve
 from ropewalk.runtime.certificates import MadeCertificate
 from ropewalk.runtime.driver import Driver
 from ropewalk.runtime.settings import client_configuration, endpoint_configuration
+from ropewalk.runtime.signal import Signal
 
 from .conftest import ALPN, BOUND, Pair, echo
 
@@ -194,6 +195,9 @@ class Bottomless:
     def eventful(self) -> list[object]:
         return []
 
+    def connections(self) -> list[object]:
+        return []
+
     def take_faults(self) -> list[Exception]:
         return []
 
@@ -245,6 +249,22 @@ async def test_a_thousand_bursts_leave_the_other_tasks_their_turns(made: MadeCer
                 most, before = max(most, sink.sent - before), sink.sent
     # Receiver and timer may each have had a turn between two of ours.
     assert most <= 64
+
+
+async def test_a_driver_that_leaves_something_behind_says_so(
+    made: MadeCertificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    configuration = client_configuration("h", ALPN, None, made.spki_sha256, None, None)
+    tidy, untidy = (Driver(endpoint_configuration(configuration)) for _ in range(2))
+    with anyio.fail_after(BOUND):
+        async with tidy.running():
+            tidy.add(Sink())
+        assert tidy.leftovers() == []
+        assert caplog.records == []
+        async with untidy.running():
+            untidy._watchers.append(Signal())
+    (record,) = caplog.records
+    assert "a driver has left watchers of progress (1)" in record.getMessage()
 
 
 async def test_a_bulk_sender_does_not_starve_its_neighbours(made: MadeCertificate) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ropewalk.sim.clock import VirtualClock
+from ropewalk.sim.clock import Occurrence, VirtualClock
 
 
 def test_time_jumps_to_the_next_plan_and_stands_still_between():
@@ -52,7 +52,7 @@ def test_a_timer_fires_once_and_is_no_longer_pending_while_it_does():
     timer = clock.after(1.0, lambda: seen.append(timer.pending))
     assert timer.pending
     clock.run_until(5.0)
-    timer.fire()
+    timer.happen()
     assert seen == [False]
 
 
@@ -86,3 +86,51 @@ def test_run_until_stops_early_when_done_and_says_so():
 def test_a_time_that_never_comes_is_refused(never):
     with pytest.raises(ValueError, match="nothing can be planned"):
         VirtualClock().at(never, lambda: None)
+
+
+def test_a_ticker_tells_the_time_at_equal_steps_until_it_is_stopped():
+    clock = VirtualClock(start=1.0)
+    seen = []
+    ticker = clock.every(0.25, seen.append)
+    clock.run_until(2.0)
+    assert seen == [1.0, 1.25, 1.5, 1.75, 2.0]
+    ticker.stop()
+    ticker.stop()
+    clock.run_until(5.0)
+    assert len(seen) == 5
+    assert clock.next_time() == math.inf
+
+
+def test_a_ticker_may_stop_itself():
+    clock = VirtualClock()
+    seen = []
+
+    def look(now):
+        seen.append(now)
+        if len(seen) == 3:
+            ticker.stop()
+
+    ticker = clock.every(1.0, look)
+    clock.run_until(100.0)
+    assert seen == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("interval", [0.0, -1.0, math.inf, math.nan])
+def test_an_impossible_interval_is_refused(interval):
+    with pytest.raises(ValueError, match="every"):
+        VirtualClock().every(interval, print)
+
+
+def test_an_occurrence_of_ones_own_needs_no_callback():
+    class Bell(Occurrence):
+        rung = 0
+
+        def happen(self):
+            Bell.rung += 1
+            if Bell.rung < 3:
+                clock.schedule(self, self.when + 1.0)
+
+    clock = VirtualClock()
+    clock.schedule(Bell(), 1.0)
+    clock.run_until(10.0)
+    assert (Bell.rung, clock.fired) == (3, 3)

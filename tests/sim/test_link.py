@@ -1,12 +1,15 @@
 """A link does to packets what its profile says, and the same again from the same seed."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from ropewalk.quic.types.datagrams import ECN_CE, ECN_ECT0, ECN_NOT_ECT
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.sim.link import HEADER_BYTES, Link, LinkProfile
+from ropewalk.sim.rate_trace import RateTrace
+from tests.sim.wires import OTHER, balance, line_of
 
 
 def send_many(link, count=1000, size=1000, spacing=0.001):
@@ -21,16 +24,6 @@ def send_many(link, count=1000, size=1000, spacing=0.001):
 
 def numbers(arrivals):
     return [int.from_bytes(arrival.data[:4], "big") for arrival in arrivals]
-
-
-def balance(counters):
-    dropped = (
-        counters.dropped_queue
-        + counters.dropped_loss
-        + counters.dropped_mtu
-        + counters.dropped_down
-    )
-    return counters.delivered - counters.duplicated + dropped == counters.offered
 
 
 def test_a_perfect_link_delivers_everything_after_its_delay():
@@ -177,6 +170,47 @@ ALL_AT_ONCE = LinkProfile(
 )
 
 
+def test_on_a_route_a_packet_is_in_transit_until_it_has_arrived():
+    line, link = line_of(LinkProfile(rate=1028.0, delay=0.5, loss=0.0, duplication=1.0))
+    line.send(1000, 1000)
+    line.run(until=1.2)
+    assert (link.counters.delivered, link.counters.in_transit) == (0, 4)
+    assert link.queue_length(1.2) == 1
+    assert link.queue_bytes(1.2) == 1028
+    assert balance(link.counters)
+    line.run(until=1.6)
+    assert (link.counters.delivered, link.counters.in_transit) == (2, 2)
+    line.run()
+    assert (link.counters.delivered, link.counters.duplicated) == (4, 2)
+    assert link.counters.delivered_bytes == 4000
+    assert balance(link.counters)
+
+
+def test_the_books_balance_at_any_time_whatever_happens():
+    line, link = line_of(replace(ALL_AT_ONCE, rate=2e5, mtu=1100), seed=3)
+    line.stream(rate=4e5, size=1000, start=0.0, end=2.0)
+    line.send(1200, at=0.7)
+    line.clock.at(1.0, lambda: setattr(link, "up", False))
+    line.clock.at(1.1, lambda: setattr(link, "up", True))
+    for step in range(300):
+        line.run(until=step / 100)
+        assert balance(link.counters)
+    counters = link.counters
+    assert counters.in_transit == 0
+    assert min(counters.dropped_queue, counters.dropped_loss, counters.dropped_down) > 0
+    assert (counters.dropped_mtu, link.queue_bytes(3.0)) == (1, 0)
+
+
+def test_on_a_route_the_same_arrives_as_without_a_clock():
+    line, _ = line_of(ALL_AT_ONCE, seed=42)
+    for number in range(1000):
+        line.sender.send(OTHER, number.to_bytes(4, "big") + bytes(996), 0, number * 0.0004)
+    line.run()
+    alone = send_many(Link(ALL_AT_ONCE, 42), spacing=0.0004)
+    assert line.receiver.times == [arrival.time for arrival in alone]
+    assert line.receiver.datagrams == [arrival.data for arrival in alone]
+
+
 def test_the_same_seed_repeats_every_decision_and_another_does_not():
     def run(seed):
         return [(a.time, a.data) for a in send_many(Link(ALL_AT_ONCE, seed), spacing=0.0004)]
@@ -204,6 +238,10 @@ def test_changing_one_chance_leaves_the_other_decisions_alone():
         {"rate": 0.0},
         {"queue_packets": 0},
         {"corruption": math.nan},
+        {"aggregation": -0.001},
+        {"outages": ((2.0, 1.0),)},
+        {"outages": ((1.0, 3.0), (2.0, 4.0))},
+        {"trace": RateTrace((1,)), "rate": 1000.0},
     ],
 )
 def test_an_impossible_profile_is_refused(wrong):

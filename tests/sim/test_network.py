@@ -10,7 +10,14 @@ from ropewalk.sim.batching import Coalescing
 from ropewalk.sim.identity import EPOCH, seeded_entropy, seeded_identity
 from ropewalk.sim.link import LinkProfile
 from ropewalk.sim.network import Application, Network
-from ropewalk.sim.transfer import Transfer, TransferFailed, TransferPlan, client_configuration
+from ropewalk.sim.oracles import Oracle
+from ropewalk.sim.transfer import (
+    SERVER,
+    Transfer,
+    TransferFailed,
+    TransferPlan,
+    client_configuration,
+)
 
 ONE, OTHER = Address("192.0.2.1", 1), Address("192.0.2.2", 2)
 LINE = LinkProfile(rate=12_500_000.0, delay=0.01)
@@ -83,3 +90,69 @@ def test_identities_and_entropy_follow_from_the_seed():
     network = Network(1)
     network.clock.run_until(12.0)
     assert network.wall_clock() == EPOCH + 12.0
+
+
+def two_homed(**named):
+    """A transfer whose client has two interfaces, each with a link of its own."""
+    transfer = Transfer(
+        TransferPlan(**{"seed": 1, "forward": LINE, "backward": LINE, "download": 100_000, **named})
+    )
+    second = Address("198.51.100.1", 50000)
+    network = transfer.network
+    network.add_interface(transfer.client_host, second)
+    network.join(second, SERVER, LINE, LINE)
+    return transfer
+
+
+def test_a_host_may_get_another_interface():
+    transfer = two_homed()
+    host = transfer.client_host
+    assert [str(address) for address in host.addresses] == ["192.0.2.1:50000", "198.51.100.1:50000"]
+    plan = transfer.plan
+    connection = host.track(host.endpoint.open(client_configuration(plan), SERVER, 1, 0.0))
+    # The application knows one connection only: the server takes the other one for a copy.
+    assert connection.local == 1
+    assert transfer.run().intact
+
+
+def test_an_interface_that_is_down_neither_sends_nor_receives():
+    transfer = two_homed(download=1_000_000)
+    host, clock = transfer.client_host, transfer.network.clock
+    clock.at(0.05, lambda: host.set_interface(0, up=False))
+    clock.at(1.05, lambda: host.set_interface(0, up=True))
+    result = transfer.run()
+    assert result.intact
+    assert result.duration > 1.05
+    assert host.interfaces[0].dropped > 0
+    assert host.interfaces[1].dropped == 0
+
+
+def test_an_endpoint_that_is_told_holds_back_until_the_interface_is_up():
+    transfer = two_homed(download=1_000_000)
+    host, clock = transfer.client_host, transfer.network.clock
+    clock.at(0.05, lambda: host.set_interface(0, up=False, tell=True))
+    sent = []
+    clock.at(0.06, lambda: sent.append(host.datagrams_sent))
+    clock.at(1.04, lambda: sent.append(host.datagrams_sent))
+    clock.at(1.05, lambda: host.set_interface(0, up=True, tell=True))
+    assert transfer.run().intact
+    assert sent[0] == sent[1]
+
+
+def test_a_host_is_called_at_its_endpoints_deadline_however_that_moved():
+    transfer = Transfer(
+        TransferPlan(seed=1, forward=LINE, backward=LINE, download=300_000, settings={})
+    )
+    late = []
+
+    class Punctual(Oracle):
+        def before_timeout(self, host):
+            late.append(host.now - host.endpoint.deadline())
+
+    transfer.network.oracles.append(Punctual())
+    assert transfer.run().intact
+    clock = transfer.network.clock
+    clock.run_until(clock.now + 100.0)
+    assert len(late) > 10
+    assert max(late) < 1e-9
+    assert min(late) >= 0.0

@@ -12,6 +12,7 @@ import click
 from ropewalk.cli.errors import Failure, one_line_errors
 from ropewalk.cli.get_output import Output, check_distinct, check_output, file_output, stream_output
 from ropewalk.cli.get_transfer import Fetcher, Job, Options
+from ropewalk.cli.watching import qlog_option
 from ropewalk.http.url import parse_url
 
 _STDOUT: Final = "-"
@@ -48,6 +49,7 @@ def _a_number(ctx: click.Context, param: click.Parameter, value: float) -> float
     help="How long to wait for a connection.",
 )
 @click.option("--no-fail", is_flag=True, help="Take a status of 400 or above like any other.")
+@qlog_option
 @click.option("-v", "--verbose", is_flag=True, help="Tell about connection and headers.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each URL.")
 @click.pass_context
@@ -61,6 +63,7 @@ def get(
     insecure: bool,
     connect_timeout: float,
     no_fail: bool,
+    qlog: str | None,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -83,7 +86,7 @@ def get(
         raise click.UsageError("-C goes on with a file; name it with -o")
     if as_json and _STDOUT in outputs:
         raise click.UsageError("--json and -o - both write to standard output; choose one")
-    options = Options(ca, pin, insecure, connect_timeout, no_fail, verbose, as_json)
+    options = Options(ca, pin, insecure, connect_timeout, no_fail, verbose, as_json, qlog)
     with one_line_errors():
         jobs = [
             Job(url, parse_url(url), _output(outputs[index] if outputs else None, as_json, resume))

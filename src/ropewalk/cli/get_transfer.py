@@ -29,6 +29,7 @@ from rich.progress import (
 from ropewalk import __version__
 from ropewalk.cli.errors import Failure, as_failure
 from ropewalk.cli.get_output import Output
+from ropewalk.cli.watching import watching
 from ropewalk.http import Client, ClientResponse, RequestFailed, http3_client
 from ropewalk.http.url import Url
 from ropewalk.quic.types.configuration import NoVerification
@@ -59,6 +60,7 @@ class Options:
     no_fail: bool
     verbose: bool
     as_json: bool
+    qlog: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class Fetcher:
                 pin=options.pin,
                 verification=NoVerification() if options.insecure else None,
                 handshake_timeout=options.connect_timeout,
+                observer=watching(options.qlog),
             ) as client:
                 patience.cancel()
                 if options.verbose:

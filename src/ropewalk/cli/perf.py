@@ -18,6 +18,7 @@ from ropewalk.cli.errors import one_line_errors
 from ropewalk.cli.figures import Figures, Meter
 from ropewalk.cli.parameters import HOST_PORT, MTU, SIZE, HostPort
 from ropewalk.cli.perf_protocol import ALPN, PerfServer, transfer
+from ropewalk.cli.watching import qlog_option, watching
 from ropewalk.quic.types.configuration import NoVerification
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.runtime import Connection, Settings, connect, serve
@@ -59,9 +60,15 @@ def perf() -> None:
 @_mtu_option
 @click.option("--cert", type=click.Path(), help="Certificate chain, PEM.")
 @click.option("--key", type=click.Path(), help="Private key, PEM.")
+@qlog_option
 @_json_option
 def serve_command(
-    bind: HostPort, mtu: int, cert: str | None, key: str | None, as_json: bool
+    bind: HostPort,
+    mtu: int,
+    cert: str | None,
+    key: str | None,
+    qlog: str | None,
+    as_json: bool,
 ) -> None:
     """Answer `perf run` until interrupted.
 
@@ -72,11 +79,11 @@ def serve_command(
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key belong together; give both or neither")
     with one_line_errors():
-        anyio.run(_serve, bind, mtu, cert, key, as_json)
+        anyio.run(_serve, bind, _settings(mtu, qlog), cert, key, as_json)
 
 
 async def _serve(
-    bind: HostPort, mtu: int, cert: str | None, key: str | None, as_json: bool
+    bind: HostPort, settings: Settings, cert: str | None, key: str | None, as_json: bool
 ) -> None:
     def report(figures: Figures) -> None:
         if as_json:
@@ -99,7 +106,7 @@ async def _serve(
         alpn=ALPN,
         certificate=certificate,
         key=private_key,
-        **_settings(mtu),
+        **settings,
     ) as server:
         addresses = [str(address) for address in server.addresses]
         if as_json:
@@ -150,6 +157,7 @@ async def _wait_for_interrupt() -> None:
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("--ca", type=click.Path(), help="Trust this CA (PEM) instead of the system's.")
 @click.option("--pin", metavar="H", help="Trust the key with this SHA-256 (hexadecimal).")
+@qlog_option
 @_json_option
 def run_command(
     server: HostPort,
@@ -161,6 +169,7 @@ def run_command(
     insecure: bool,
     ca: str | None,
     pin: str | None,
+    qlog: str | None,
     as_json: bool,
 ) -> None:
     """Transfer with a `perf serve` at HOST:PORT and print the figures.
@@ -182,7 +191,7 @@ def run_command(
                 upload or 0,
                 streams,
                 connections,
-                mtu=mtu,
+                settings=_settings(mtu, qlog),
                 insecure=insecure,
                 ca=ca,
                 pin=pin,
@@ -202,7 +211,7 @@ async def _run(
     streams: int,
     connections: int,
     *,
-    mtu: int,
+    settings: Settings,
     insecure: bool,
     ca: str | None,
     pin: str | None,
@@ -217,7 +226,7 @@ async def _run(
         ca=ca,
         pin=pin,
         verification=NoVerification() if insecure else None,
-        **_settings(mtu),
+        **settings,
     )
     async with anyio.create_task_group() as holders:
         done = anyio.Event()
@@ -264,5 +273,5 @@ def split(total: int, parts: int) -> Iterator[int]:
         yield share + (index < rest)
 
 
-def _settings(mtu: int) -> Settings:
-    return Settings(max_udp_payload=mtu)
+def _settings(mtu: int, qlog: str | None) -> Settings:
+    return Settings(max_udp_payload=mtu, observer=watching(qlog))

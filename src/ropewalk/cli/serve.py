@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ropewalk.cli.errors import one_line_errors
 from ropewalk.cli.parameters import HOST_PORT, HostPort
+from ropewalk.cli.watching import qlog_option, watching
 from ropewalk.http import Request, Response, serve_http
 from ropewalk.http.files import StaticFiles
+from ropewalk.observe.observer import Observer
 from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.runtime.certificates import make_certificate
@@ -42,8 +44,11 @@ _ANY: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S1
 )
 @click.option("--cert", type=click.Path(), help="Certificate chain, PEM.")
 @click.option("--key", type=click.Path(), help="Private key, PEM.")
+@qlog_option
 @click.option("-q", "--quiet", is_flag=True, help="Do not print a line for each request.")
-def serve(root: str, bind: HostPort, cert: str | None, key: str | None, quiet: bool) -> None:
+def serve(
+    root: str, bind: HostPort, cert: str | None, key: str | None, qlog: str | None, quiet: bool
+) -> None:
     """Serve the folder ROOT over HTTP/3 until interrupted.
 
     Without --cert and --key a certificate is made on the spot. The commands that reach the
@@ -54,10 +59,17 @@ def serve(root: str, bind: HostPort, cert: str | None, key: str | None, quiet: b
     if (cert is None) != (key is None):
         raise click.UsageError("--cert and --key belong together; give both or neither")
     with one_line_errors():
-        anyio.run(_serve, root, bind, cert, key, quiet)
+        anyio.run(_serve, root, bind, cert, key, watching(qlog), quiet)
 
 
-async def _serve(root: str, bind: HostPort, cert: str | None, key: str | None, quiet: bool) -> None:
+async def _serve(
+    root: str,
+    bind: HostPort,
+    cert: str | None,
+    key: str | None,
+    observer: Observer | None,
+    quiet: bool,
+) -> None:
     files = StaticFiles(root)
     if cert is None or key is None:
         made = make_certificate(_names(bind.host))
@@ -77,7 +89,13 @@ async def _serve(root: str, bind: HostPort, cert: str | None, key: str | None, q
         return response
 
     async with serve_http(
-        handle, bind.host or None, bind.port, certificate=chain, key=private_key, grace=_GRACE
+        handle,
+        bind.host or None,
+        bind.port,
+        certificate=chain,
+        key=private_key,
+        grace=_GRACE,
+        observer=observer,
     ) as server:
         for line in instructions(str(files.root), _reached_at(bind, server.address), pin):
             click.echo(line)

@@ -28,7 +28,7 @@ from ropewalk.quic.types.errors import (
     HandshakeError,
     VersionMismatch,
 )
-from ropewalk.runtime import Connection, Network, Settings, connect
+from ropewalk.runtime import Connection, NetworkProvider, Settings, connect
 from ropewalk.runtime.nest import nest
 from ropewalk.runtime.settings import Pem, Pin
 from ropewalk.runtime.signal import Signal
@@ -49,7 +49,7 @@ async def http3_client(
     verification: Verification | None = None,
     server_name: str | None = None,
     http3_settings: Http3Settings | None = None,
-    network: Network | None = None,
+    network: NetworkProvider | None = None,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[Client]:
     """Connect to an HTTP/3 server, and own the connection for the length of the body.

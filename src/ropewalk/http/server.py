@@ -29,7 +29,7 @@ from ropewalk.quic.types.errors import ConnectionLost, StopSending
 from ropewalk.quic.types.events import Event as QuicEvent
 from ropewalk.quic.types.events import HandshakeComplete
 from ropewalk.quic.types.identity import CredentialStore
-from ropewalk.runtime import Connection, Network, Server, Settings, serve
+from ropewalk.runtime import Connection, NetworkProvider, Server, Settings, serve
 from ropewalk.runtime.settings import Pem
 from ropewalk.runtime.signal import Signal
 
@@ -125,7 +125,7 @@ async def serve_http(
     retry: bool | None = None,
     max_connections: int = 10_000,
     http3_settings: Http3Settings | None = None,
-    network: Network | None = None,
+    network: NetworkProvider | None = None,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[Server]:
     """Serve HTTP/3: run ``handler(request)`` in a task for each request, send what it returns.
@@ -288,7 +288,8 @@ class ServerSession(Session):
         except get_cancelled_exc_class():
             raise
         except Exception as error:
-            if self.over.is_set() or exchange.failure is not None:
+            gone = exchange.failure is not None or exchange.stopped is not None
+            if gone or self.over.is_set():
                 raise  # the peer's doing
             if exchange.head is not None:
                 raise  # too late for another status
@@ -310,6 +311,9 @@ class ServerSession(Session):
             if isinstance(body, _Closable):
                 await stack.enter_async_context(aclosing(body))
             self.check(exchange)
+            if exchange.stopped is not None:
+                # A task that was woken before is not cancelled until it waits again.
+                raise StopSending(exchange.stopped)
             self.h3.send_response(exchange.stream_id, fields)
             exchange.head = (response.status, headers)
             if not bodiless:

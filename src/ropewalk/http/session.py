@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from anyio import CancelScope, ClosedResourceError, EndOfStream, Event, ResourceGuard, current_time
 from anyio.abc import ByteReceiveStream
-from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
 
 from ropewalk.http.errors import RequestFailed
 from ropewalk.http.headers import Headers
@@ -186,7 +186,7 @@ class Session(Application):
 
     async def send(self, exchange: Exchange, data: bytes) -> bool:
         """Send content, waiting while there is no room; False when the peer wants no more."""
-        await checkpoint_if_cancelled()
+        await checkpoint()
         sent = 0
         while sent < len(data):
             if exchange.stopped is not None:
@@ -201,7 +201,6 @@ class Session(Application):
             self.connection.kick()
             if sent < len(data) and not self.over.is_set():
                 await exchange.writable.wait()
-        await cancel_shielded_checkpoint()
         return exchange.stopped is None
 
     def finish(self, exchange: Exchange, trailers: Headers | None = None) -> None:
@@ -266,7 +265,8 @@ class Message(ByteReceiveStream):
         if max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
         with self._guard:
-            await checkpoint_if_cancelled()
+            # First, so that what was read is not held across an await.
+            await checkpoint()
             while True:
                 if self._closed:
                     raise ClosedResourceError
@@ -276,7 +276,6 @@ class Message(ByteReceiveStream):
                 await self._exchange.readable.wait()
             if not data:
                 raise EndOfStream
-            await cancel_shielded_checkpoint()
             return data
 
     async def read(self, limit: int = 64 * 1024 * 1024) -> bytes:

@@ -14,7 +14,7 @@ from ropewalk.http3.fields import Fields, MessageError
 from ropewalk.http3.qpack.decoder import Decoder
 from ropewalk.http3.qpack.encoder import Encoder
 from ropewalk.http3.receiving import LARGEST_SECTION, Receiver
-from ropewalk.http3.requests import FAILURE, Exchange
+from ropewalk.http3.requests import FAILURE, START, Exchange
 from ropewalk.http3.sending import Sender
 from ropewalk.http3.settings import Settings, check_advertised
 from ropewalk.http3.state import Http3State
@@ -116,6 +116,8 @@ class Http3Connection:
         """Take one event of the QUIC connection; what it means for HTTP/3, in order."""
         if self._failed:
             return []
+        if self._state.watch is not None:
+            self._state.watch.now = now
         try:
             self._dispatch(event)
         except Http3Error as error:
@@ -191,7 +193,10 @@ class Http3Connection:
         exchange.unsent.clear()
         exchange.finish_due = False
         exchange.outgoing.move(FAILURE)
-        state.events.append(StopReceived(stream_id, code))
+        if not state.is_client and exchange.incoming.state == START:
+            exchange.declined = code  # told after the request, which nobody has heard of yet
+        else:
+            state.events.append(StopReceived(stream_id, code))
         state.retire(exchange)
 
     # -- messages in

@@ -26,6 +26,7 @@ from ropewalk.http3.events import (
     MessageFailed,
     RequestReceived,
     ResponseReceived,
+    StopReceived,
     StreamResetReceived,
     TrailersReceived,
 )
@@ -104,6 +105,8 @@ class Receiver:
             state.reset(stream_id, H3_REQUEST_REJECTED)
             return
         state.exchanges[stream_id] = Exchange(stream_id)
+        if state.watch is not None:
+            state.watch.observer.http3_stream_type(state.watch.now, True, stream_id, -1)
 
     def on_readable(self, exchange: Exchange) -> None:
         """The stream has bytes or its end. Raises ``Http3Error`` for the connection."""
@@ -219,6 +222,11 @@ class Receiver:
         frames = exchange.frames
         incoming = exchange.incoming
         frame_type = frames.frame_type
+        watch = self._state.watch
+        if watch is not None and frame_type != HEADERS:
+            watch.observer.http3_frame(
+                watch.now, False, exchange.stream_id, frame_type, frames.remaining, b""
+            )
         if frame_type == DATA:
             if not incoming.allows(CONTENT):
                 raise self._unexpected(exchange)
@@ -264,6 +272,10 @@ class Receiver:
         if fields is None:
             exchange.blocked_section = payload
             return
+        if state.watch is not None:
+            state.watch.observer.http3_headers(
+                state.watch.now, False, exchange.stream_id, len(payload), list(fields)
+            )
         self._streams.flush_qpack()
         if exchange.incoming.state != START:
             check_trailers(fields)
@@ -284,6 +296,8 @@ class Receiver:
         end = self._ends_here(exchange)
         if not incoming.is_over():
             state.events.append(RequestReceived(exchange.stream_id, join_cookies(fields), end))
+            if exchange.declined >= 0:
+                state.events.append(StopReceived(exchange.stream_id, exchange.declined))
 
     def _on_response(self, exchange: Exchange, fields: Fields) -> None:
         state = self._state

@@ -119,6 +119,8 @@ class Exchange:
         self.frames = FrameReader()
         #: QUIC has delivered the end of the incoming stream
         self.stream_ended = False
+        #: server: the code with which the response was declined before the request was here
+        self.declined: i64 = -1
         #: why the incoming message failed, if it did
         self.failure: Error | None = None
         #: an encoded field section that waits for the peer's QPACK encoder stream

@@ -71,7 +71,9 @@ class Sender:
         exchange.method = line.method
         exchange.outgoing = outgoing
         state.exchanges[stream_id] = exchange
-        self._put(exchange, CONNECT_HEADER if line.is_connect else HEADER, block)
+        if state.watch is not None:
+            state.watch.observer.http3_stream_type(state.watch.now, False, stream_id, -1)
+        self._put(exchange, CONNECT_HEADER if line.is_connect else HEADER, fields, block)
         if end:
             self.finish(exchange)
         return stream_id
@@ -92,7 +94,7 @@ class Sender:
         if end:
             # Before anything is sent: another response is still possible.
             outgoing.check_end()
-        self._put(exchange, part, block)
+        self._put(exchange, part, fields, block)
         if end:
             self.finish(exchange)
 
@@ -102,14 +104,14 @@ class Sender:
         if line.status >= 200:
             raise StreamStateError(f"status {line.status} is final; use send_response")
         self._require(exchange, INFORMATIONAL)
-        self._put(exchange, INFORMATIONAL, self._encode(fields))
+        self._put(exchange, INFORMATIONAL, fields, self._encode(fields))
 
     def send_trailers(self, exchange: Exchange, fields: Fields) -> None:
         """Send the trailer section, which ends the message."""
         check_trailers(fields)
         self._require(exchange, TRAILER)
         exchange.outgoing.check_end()
-        self._put(exchange, TRAILER, self._encode(fields))
+        self._put(exchange, TRAILER, fields, self._encode(fields))
         self.finish(exchange)
 
     def send_body(self, exchange: Exchange, data: bytes) -> int:
@@ -130,6 +132,9 @@ class Sender:
             if size < total:
                 payload = data[done : done + size]
             header = encode_frame_header(DATA, size)
+            watch = self._state.watch
+            if watch is not None:
+                watch.observer.http3_frame(watch.now, True, exchange.stream_id, DATA, size, b"")
             if size <= _JOINED:
                 self._write(exchange, header + payload)
             else:
@@ -190,8 +195,13 @@ class Sender:
                 )
         return self._state.encoder.encode(fields)
 
-    def _put(self, exchange: Exchange, part: i64, block: bytes) -> None:
+    def _put(self, exchange: Exchange, part: i64, fields: Fields, block: bytes) -> None:
         exchange.outgoing.move(part)
+        watch = self._state.watch
+        if watch is not None:
+            watch.observer.http3_headers(
+                watch.now, True, exchange.stream_id, len(block), list(fields)
+            )
         self._write(exchange, encode_frame(HEADERS, block))
 
     def _write(self, exchange: Exchange, data: bytes) -> None:

@@ -102,6 +102,19 @@ def check_advertised(settings: Settings | None) -> None:
             )
 
 
+def watched_settings(settings: Settings) -> dict[str, int]:
+    """The settings as an observer is told of them."""
+    values = {
+        "qpack_max_table_capacity": settings.qpack_max_table_capacity,
+        "qpack_blocked_streams": settings.qpack_blocked_streams,
+        "enable_connect_protocol": int(settings.enable_connect_protocol),
+        "h3_datagram": int(settings.h3_datagram),
+    }
+    if settings.max_field_section_size is not None:
+        values["max_field_section_size"] = settings.max_field_section_size
+    return values
+
+
 def encode_settings(settings: Settings) -> bytes:
     """The payload of a SETTINGS frame. Settings that have their initial value are left out."""
     writer = BytesWriter()

@@ -11,6 +11,7 @@ from ropewalk.http3.requests import FAILURE, Exchange
 from ropewalk.http3.settings import INITIAL_SETTINGS, Settings
 from ropewalk.quic.connection import Connection
 from ropewalk.quic.types.errors import StreamReset, StreamStateError
+from ropewalk.quic.types.watch import Watch
 
 
 @final
@@ -26,6 +27,8 @@ class Http3State:
         decoder: Decoder,
     ) -> None:
         self.quic = quic
+        #: the observer of the QUIC connection sees HTTP/3, too
+        self.watch: Watch | None = quic.state.watch
         self.is_client = is_client
         self.settings = settings
         self.encoder = encoder

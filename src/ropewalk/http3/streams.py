@@ -33,7 +33,7 @@ from ropewalk.http3.frames import (
     is_http2_leftover,
     reserved_number,
 )
-from ropewalk.http3.settings import decode_settings, encode_settings
+from ropewalk.http3.settings import decode_settings, encode_settings, watched_settings
 from ropewalk.http3.state import Http3State
 from ropewalk.quic.connection import Connection
 from ropewalk.quic.types.errors import StopSending, StreamReset, StreamStateError
@@ -123,6 +123,9 @@ class UnidirectionalStreams:
             quic.priority(stream_id, 0, True)
             stream = OutgoingStream(quic, stream_id)
             self._outgoing[kind] = stream
+            watch = self._state.watch
+            if watch is not None:
+                watch.observer.http3_stream_type(watch.now, False, stream_id, kind)
             stream.write(encode_varint(kind))
             if kind == CONTROL:
                 self._send_settings(stream)
@@ -132,7 +135,10 @@ class UnidirectionalStreams:
         """Send the GOAWAY that the state tells of, as soon as there is a control stream."""
         stream = self._outgoing.get(CONTROL)
         if stream is not None and self._state.goaway_sent >= 0:
-            stream.write(encode_id_frame(GOAWAY, self._state.goaway_sent))
+            frame = encode_id_frame(GOAWAY, self._state.goaway_sent)
+            stream.write(frame)
+            # Type and length take a byte each.
+            self._tell_frame(True, stream.stream_id, GOAWAY, len(frame) - 2, frame[2:])
 
     def flush_qpack(self) -> None:
         """Send what our decoder has to tell their encoder."""
@@ -165,9 +171,21 @@ class UnidirectionalStreams:
         payload += encode_varint(reserved_number(int.from_bytes(entropy[:2], "big") + 1))
         payload += encode_varint(entropy[2])
         stream.write(encode_frame(SETTINGS, payload))
-        stream.write(
-            encode_frame(reserved_number(int.from_bytes(entropy[3:5], "big")), entropy[5:8])
-        )
+        reserved = reserved_number(int.from_bytes(entropy[3:5], "big"))
+        stream.write(encode_frame(reserved, entropy[5:8]))
+        watch = self._state.watch
+        if watch is not None:
+            settings = watched_settings(self._state.settings)
+            watch.observer.http3_parameters(watch.now, False, settings)
+            self._tell_frame(True, stream.stream_id, SETTINGS, len(payload), payload)
+            self._tell_frame(True, stream.stream_id, reserved, 3, b"")
+
+    def _tell_frame(
+        self, sending: bool, stream_id: i64, frame_type: i64, length: i64, payload: bytes
+    ) -> None:
+        watch = self._state.watch
+        if watch is not None:
+            watch.observer.http3_frame(watch.now, sending, stream_id, frame_type, length, payload)
 
     # -- theirs
 
@@ -221,6 +239,9 @@ class UnidirectionalStreams:
                 stream.beginning = joined
                 return
             stream.beginning = b""
+            watch = self._state.watch
+            if watch is not None:
+                watch.observer.http3_stream_type(watch.now, True, stream.stream_id, kind)
             data = joined[reader.position :]
             self._on_type(stream, kind)
         if stream.kind == CONTROL:
@@ -255,6 +276,9 @@ class UnidirectionalStreams:
             if frames.frame_type == NO_FRAME:
                 if frames.available() == 0 or not frames.read_header():
                     return
+                if not _is_collected(frames.frame_type):
+                    control = self._critical[CONTROL]
+                    self._tell_frame(False, control, frames.frame_type, frames.remaining, b"")
                 self._check_control_frame(frames.frame_type)
             if not self._on_control_frame(frames):
                 return
@@ -282,17 +306,13 @@ class UnidirectionalStreams:
     def _on_control_frame(self, frames: FrameReader) -> bool:
         """Work on the frame at hand; False when more bytes are needed."""
         frame_type = frames.frame_type
-        if (
-            frame_type != SETTINGS
-            and frame_type != GOAWAY
-            and frame_type != MAX_PUSH_ID
-            and frame_type != CANCEL_PUSH
-        ):
+        if not _is_collected(frame_type):
             frames.skip()
             return frames.frame_type == NO_FRAME
         payload = frames.collect(_LARGEST_CONTROL_FRAME)
         if payload is None:
             return False
+        self._tell_frame(False, self._critical[CONTROL], frame_type, len(payload), payload)
         if frame_type == SETTINGS:
             self._on_settings(payload)
         elif frame_type == GOAWAY:
@@ -309,6 +329,9 @@ class UnidirectionalStreams:
         state = self._state
         state.peer_settings = decode_settings(payload)
         state.settings_received = True
+        if state.watch is not None:
+            settings = watched_settings(state.peer_settings)
+            state.watch.observer.http3_parameters(state.watch.now, True, settings)
         state.events.append(SettingsReceived(state.peer_settings))
 
     def _on_max_push_id(self, identifier: int) -> None:
@@ -334,3 +357,13 @@ class UnidirectionalStreams:
                 if exchange.stream_id >= identifier:
                     state.abort(exchange, H3_REQUEST_CANCELLED)
                     state.events.append(RequestUnprocessed(exchange.stream_id))
+
+
+def _is_collected(frame_type: i64) -> bool:
+    """Whether the payload of a control-stream frame is read as a whole."""
+    return (
+        frame_type == SETTINGS
+        or frame_type == GOAWAY
+        or frame_type == MAX_PUSH_ID
+        or frame_type == CANCEL_PUSH
+    )

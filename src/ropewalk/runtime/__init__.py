@@ -6,9 +6,10 @@ runs: leaving them closes the connections, drains, and leaves no task and no soc
 
 from __future__ import annotations
 
+from ropewalk.quic.types.carrier import NetworkProvider
 from ropewalk.runtime.client import connect
 from ropewalk.runtime.connection import Connection
-from ropewalk.runtime.network import Network, SystemNetwork
+from ropewalk.runtime.network import SystemNetwork
 from ropewalk.runtime.server import Server, serve
 from ropewalk.runtime.settings import Settings
 from ropewalk.runtime.stats import ConnectionStats, DatagramStats
@@ -18,7 +19,7 @@ __all__ = [
     "Connection",
     "ConnectionStats",
     "DatagramStats",
-    "Network",
+    "NetworkProvider",
     "ReceiveStream",
     "SendStream",
     "Server",

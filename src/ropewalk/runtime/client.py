@@ -10,6 +10,7 @@ from anyio import CancelScope, Event, create_task_group, move_on_after
 
 from ropewalk.quic.endpoint import check_configuration
 from ropewalk.quic.types.address import Address
+from ropewalk.quic.types.carrier import NetworkProvider
 from ropewalk.quic.types.configuration import Configuration, Verification
 from ropewalk.quic.types.errors import (
     ApplicationError,
@@ -24,7 +25,7 @@ from ropewalk.quic.types.errors import (
 from ropewalk.runtime.application import ApplicationFactory
 from ropewalk.runtime.connection import DRAIN_LIMIT, Connection
 from ropewalk.runtime.driver import Driver
-from ropewalk.runtime.network import Network, SystemNetwork
+from ropewalk.runtime.network import SystemNetwork
 from ropewalk.runtime.settings import (
     Pem,
     Pin,
@@ -50,7 +51,7 @@ async def connect(
     server_name: str | None = None,
     error_code: int = 1,
     application: ApplicationFactory | None = None,
-    network: Network | None = None,
+    network: NetworkProvider | None = None,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[Connection]:
     """Open a connection and own it for the length of the ``async with``.
@@ -110,7 +111,7 @@ class _Race:
     def __init__(
         self,
         driver: Driver,
-        network: Network,
+        network: NetworkProvider,
         configuration: Configuration,
         addresses: Sequence[Address],
         application: ApplicationFactory | None,

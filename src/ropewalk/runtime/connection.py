@@ -17,7 +17,7 @@ from anyio import (
     move_on_after,
     move_on_at,
 )
-from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint, checkpoint_if_cancelled
 
 from ropewalk.quic.connection import Connection as CoreConnection
 from ropewalk.quic.types import events
@@ -129,11 +129,12 @@ class Connection:
         of it with the first bytes. Cancelling opens nothing. Raises :exc:`ConnectionLost`, or
         ``ClosedResourceError`` after a close by this side.
         """
-        await checkpoint_if_cancelled()
+        # Checkpoints come first: what was taken is never held across an await, for nothing
+        # shields it from asyncio's own cancellations (asyncio.timeout, Task.cancel).
+        await checkpoint()
         turns = self._opening if bidirectional else self._opening_unidirectional
         stream = self._open(bidirectional) if not turns else None
         if stream is not None:
-            await cancel_shielded_checkpoint()
             return stream
         return await turns.take(lambda: self._open(bidirectional))
 
@@ -150,12 +151,8 @@ class Connection:
         nothing. Raises :exc:`ConnectionLost`, or ``ClosedResourceError`` after a close by
         this side.
         """
-        await checkpoint_if_cancelled()
+        await checkpoint()
         queue = self._opened if bidirectional else self._opened_unidirectional
-        if queue:
-            stream = queue.popleft()
-            await cancel_shielded_checkpoint()
-            return stream
         while not queue:
             self.check_open()
             await self._accepting.wait()
@@ -186,15 +183,14 @@ class Connection:
 
         The rest is dropped and counted, for a late datagram is often worth less than none.
         ``deadline`` (event-loop time) drops what could not leave before it. Nothing waits
-        but the checkpoint at the end; cancelled before it, nothing is queued. Raises
+        but the checkpoint at the beginning; cancelled there, nothing is queued. Raises
         ``DatagramTooLarge`` beyond :attr:`max_datagram_size`, :exc:`Unsupported` where the
         peer takes no datagrams, :exc:`ConnectionLost`.
         """
-        await checkpoint_if_cancelled()
+        await checkpoint()
         self.check_open()
         accepted = self.core.send_datagrams(list(datagrams), flow, deadline)
         self.kick()
-        await cancel_shielded_checkpoint()
         return accepted
 
     async def receive_datagrams(self, limit: int = 256) -> list[bytes]:
@@ -206,11 +202,8 @@ class Connection:
         """
         if limit < 1:
             raise ValueError("limit must be at least 1")
-        await checkpoint_if_cancelled()
+        await checkpoint()
         datagrams = self.core.receive_datagrams(limit)
-        if datagrams:
-            await cancel_shielded_checkpoint()
-            return datagrams
         while not datagrams:
             self.check_open()
             await self._datagrams.wait()
@@ -302,6 +295,14 @@ class Connection:
     def draining(self) -> bool:
         """Closed by this side after a handshake, and not gone yet."""
         return self._closing_here and self.core.handshake_complete and not self._closed.is_set()
+
+    def leftovers(self) -> list[str]:
+        """What is held still, in words; once :attr:`lost`, and its tasks have run, nothing."""
+        left = [f"stream {stream_id}" for stream_id in self._streams] if self.lost else []
+        waiting = len(self._opening) + len(self._opening_unidirectional)
+        if waiting:
+            left.append(f"{waiting} turns of tasks that want to open a stream")
+        return left
 
     def start_close(self, code: int, reason: str) -> None:
         """Have the core close; nothing if the connection is lost already."""

@@ -21,6 +21,7 @@ from ropewalk.quic.types.configuration import Configuration, EndpointConfigurati
 from ropewalk.quic.types.datagrams import Burst
 from ropewalk.quic.types.local import ADDED, BLOCKED, REMOVED, SEND_FAILED, WRITABLE, LocalChange
 from ropewalk.runtime.application import ApplicationFactory
+from ropewalk.runtime.audit import current_auditor
 from ropewalk.runtime.connection import Connection
 from ropewalk.runtime.nest import nest
 from ropewalk.runtime.signal import Signal
@@ -74,6 +75,9 @@ class Driver:
         self._armed = -inf
         self._wake = Event()
         self._tasks: TaskGroup | None = None
+        self._auditor = current_auditor.get()
+        if self._auditor is not None:
+            self._auditor.on_driver(self)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[TaskGroup]:
@@ -81,13 +85,29 @@ class Driver:
 
         At its end every connection that is still there is told, and every carrier closed.
         """
-        async with nest() as tasks:
-            self._tasks = tasks
-            tasks.start_soon(self._run_timer, name="ropewalk timer")
-            try:
-                yield tasks
-            finally:
-                self._stop()
+        try:
+            async with nest() as tasks:
+                self._tasks = tasks
+                tasks.start_soon(self._run_timer, name="ropewalk timer")
+                try:
+                    yield tasks
+                finally:
+                    self._stop()
+        finally:
+            left = self.leftovers()
+            if left:
+                _logger.error("a fault of Ropewalk's own: a driver has left %s", ", ".join(left))
+
+    def leftovers(self) -> list[str]:
+        """What is held still, in words; after :meth:`running` that must be nothing."""
+        left = [f"the carrier at {port.carrier.address()}" for port in self._ports.values()]
+        left += [f"{connection} among its connections" for connection in self.connections.values()]
+        left += [f"{core} open" for core in self.endpoint.connections() if core.active]
+        if self._held:
+            left.append(f"bursts held for blocked carriers ({self._held})")
+        if self._watchers:
+            left.append(f"watchers of progress ({len(self._watchers)})")
+        return left
 
     def now(self) -> float:
         """The clock of the core: the event loop's."""
@@ -138,6 +158,8 @@ class Driver:
     ) -> Connection:
         """Route a core connection's events to a new :class:`Connection`."""
         connection = self.connections[core] = Connection(self, core, local)
+        if self._auditor is not None:
+            self._auditor.on_connection(connection)
         if application is not None:
             connection.install(application(connection))
         return connection

@@ -33,5 +33,9 @@ async def nest() -> AsyncIterator[TaskGroup]:
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from failure
         raise
+    except get_cancelled_exc_class():
+        # Cancelled while its tasks ended; what the body raised before still comes out.
+        if failure is None:
+            raise
     if failure is not None:
         raise failure

@@ -1,35 +1,15 @@
-"""Where sockets and addresses come from: the system's network, or a test's."""
+"""The network that connections use unless they are given another one."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from ropewalk.net import SystemResolver, UdpCarrier
 from ropewalk.quic.types.address import Address
-from ropewalk.quic.types.carrier import Carrier
+from ropewalk.quic.types.carrier import Carrier, NetworkProvider
 
 
-class Network(ABC):
-    """Provides carriers and name resolution. One object may serve many endpoints."""
-
-    @abstractmethod
-    async def resolve(self, host: str, port: int) -> Sequence[Address]:
-        """Addresses of a host in order of preference. ``ConfigurationError`` for none."""
-
-    @abstractmethod
-    def connect(self, remote: Address, local: int) -> Carrier:
-        """A carrier to one peer, numbered ``local``. ``ConnectionLost`` without a route."""
-
-    @abstractmethod
-    def bind(self, ip: str, port: int, local: int) -> Carrier:
-        """A carrier that hears everybody; ``""`` takes all addresses.
-
-        ``ConfigurationError`` where the address is taken or not this machine's.
-        """
-
-
-class SystemNetwork(Network):
+class SystemNetwork(NetworkProvider):
     """UDP sockets and the system's resolver."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from ropewalk.quic.endpoint import Incoming, check_configuration
 from ropewalk.quic.types.address import Address
-from ropewalk.quic.types.carrier import Carrier
+from ropewalk.quic.types.carrier import Carrier, NetworkProvider
 from ropewalk.quic.types.configuration import Configuration, EndpointConfiguration
 from ropewalk.quic.types.errors import (
     ApplicationError,
@@ -27,7 +27,7 @@ from ropewalk.runtime.application import ApplicationFactory
 from ropewalk.runtime.connection import DRAIN_LIMIT, Connection
 from ropewalk.runtime.driver import Driver
 from ropewalk.runtime.nest import nest
-from ropewalk.runtime.network import Network, SystemNetwork
+from ropewalk.runtime.network import SystemNetwork
 from ropewalk.runtime.settings import (
     Pem,
     Settings,
@@ -57,7 +57,7 @@ async def serve(
     error_code: int = 1,
     application: ApplicationFactory | None = None,
     root_secret: bytes | None = None,
-    network: Network | None = None,
+    network: NetworkProvider | None = None,
     **settings: Unpack[Settings],
 ) -> AsyncIterator[Server]:
     """Listen, and run ``handler(connection)`` in a task for each connection.
@@ -213,7 +213,7 @@ def _is_by_peer(failure: BaseException, lost: bool) -> bool:
     return lost and isinstance(failure, ConnectionLost)
 
 
-async def _bind(network: Network, host: str | None, port: int) -> list[Carrier]:
+async def _bind(network: NetworkProvider, host: str | None, port: int) -> list[Carrier]:
     """A carrier for each address of the host, all on the same port."""
     if host is None:
         return [network.bind("", port, 0)]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from ropewalk.observe.observer import Observer
+from ropewalk.observe.tee import Observers
 from ropewalk.quic.endpoint.connection_ids import RandomConnectionIds
 from ropewalk.quic.endpoint.token_keys import RootTokenKeys
 from ropewalk.quic.handshake.credentials import StaticCredentials, load_credential
@@ -28,6 +29,7 @@ from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.quic.types.extension import FrameExtension
 from ropewalk.quic.types.identity import CredentialStore, TicketStore
 from ropewalk.runtime.certificates import with_system_roots
+from ropewalk.runtime.qlog import QlogDirectory
 
 #: A file's path, or its content in PEM.
 Pem = str | os.PathLike[str] | bytes
@@ -193,7 +195,14 @@ def _with_defaults(settings: Settings) -> Settings:
     log_path = os.environ.get("SSLKEYLOGFILE")
     if log_path and "key_log" not in complete:
         complete["key_log"] = _key_log(log_path)
+    qlog_path = os.environ.get("QLOGDIR")
+    if qlog_path:
+        complete["observer"] = _also(complete.get("observer"), QlogDirectory(qlog_path))
     return complete
+
+
+def _also(observer: Observer | None, another: Observer) -> Observer:
+    return another if observer is None else Observers([observer, another])
 
 
 def _key_log(path: str) -> Callable[[str], None]:

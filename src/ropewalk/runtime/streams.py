@@ -13,7 +13,7 @@ from anyio import (
     get_cancelled_exc_class,
 )
 from anyio.abc import ByteReceiveStream, ByteSendStream, ByteStream
-from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
+from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
 
 from ropewalk.quic.types.errors import StopSending, StreamError, StreamReset
 from ropewalk.runtime.signal import Signal
@@ -99,11 +99,9 @@ class SendStream(_Half, ByteSendStream):
         ``ClosedResourceError`` after :meth:`send_eof`, :meth:`reset` or ``aclose``.
         """
         with self._send_guard:
-            await checkpoint_if_cancelled()
+            # Not after the writing: see Connection.open_stream.
+            await checkpoint()
             sent = self._write(item, 0)
-            if sent == len(item):
-                await cancel_shielded_checkpoint()
-                return
             try:
                 while sent < len(item):
                     await self._writable.wait()
@@ -230,11 +228,8 @@ class ReceiveStream(_Half, ByteReceiveStream):
         if max_bytes < 1:
             raise ValueError("max_bytes must be at least 1")
         with self._receive_guard:
-            await checkpoint_if_cancelled()
+            await checkpoint()
             data = self._read(max_bytes)
-            if data:
-                await cancel_shielded_checkpoint()
-                return data
             while not data:
                 await self._readable.wait()
                 data = self._read(max_bytes)

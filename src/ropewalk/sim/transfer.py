@@ -29,8 +29,8 @@ from ropewalk.sim.batching import Coalescing
 from ropewalk.sim.identity import EPOCH, seeded_entropy, seeded_identity
 from ropewalk.sim.link import LinkCounters, LinkProfile
 from ropewalk.sim.network import Application, Host, Network
-from ropewalk.sim.oracles import Oracle, all_oracles
-from ropewalk.sim.witness import Witness
+from ropewalk.sim.oracles import Amplification, Oracle, all_oracles
+from ropewalk.sim.witness import Auditor, Witness
 
 #: The application protocol of a simulated transfer.
 ALPN = "transfer.sim"
@@ -206,6 +206,7 @@ class _Server(Application):
         self.network = network
         self.config = config
         self.witness: Witness | None = None
+        self.auditor: Auditor | None = None
         self.connection: Connection | None = None
         self.answers: dict[int, _Answer] = {}
 
@@ -215,8 +216,8 @@ class _Server(Application):
             incoming.ignore()
             return
         self.connection = host.track(incoming.accept(self.config, host.now))
-        if self.witness is not None:
-            self.witness.watch(host, self.connection)
+        if self.witness is not None and self.auditor is not None:
+            self.witness.watch(self.auditor, host, self.connection)
 
     def on_event(self, host: Host, connection: Connection, event: Event) -> None:
         if isinstance(event, StreamOpened):
@@ -277,7 +278,12 @@ class Transfer:
             self.server_app.witness = Witness("server", False, base)
             base = replace(base, observer=client_witness)
             self.server_app.config = replace(serving, observer=self.server_app.witness)
-            self.network.oracles += [client_witness.oracle, self.server_app.witness.oracle]
+            # An answered challenge proves an address, and only the witness sees one.
+            auditor = Auditor(
+                next((one for one in self.network.oracles if isinstance(one, Amplification)), None)
+            )
+            self.server_app.auditor = auditor
+            self.network.oracles.append(auditor)
         self.client_host = self.network.add_host(
             "client", self.client_app, [CLIENT], coalescing=plan.coalescing
         )
@@ -288,8 +294,8 @@ class Transfer:
         self.connection = self.client_host.track(
             self.client_host.endpoint.open(base, SERVER, 0, self.network.clock.now)
         )
-        if client_witness is not None:
-            client_witness.watch(self.client_host, self.connection)
+        if client_witness is not None and self.server_app.auditor is not None:
+            client_witness.watch(self.server_app.auditor, self.client_host, self.connection)
 
     def run(self) -> TransferResult:
         """Move everything, close, and wait until both sides are closed.

@@ -12,6 +12,7 @@ from mypy_extensions import i64
 
 from ropewalk.quic.connection.crypto_stream import CryptoSender
 from ropewalk.quic.connection.state import ConnectionState
+from ropewalk.quic.connection.watching import tell_lost
 from ropewalk.quic.recovery.sent_packet import (
     TOKEN_ACK,
     TOKEN_CRYPTO,
@@ -41,6 +42,9 @@ class Accounting:
         """Hand out what the last ACK or loss timer found, and empty the space's lists."""
         streams = self._state.streams
         if space.acked:
+            if self._state.observer is not None:
+                numbers = [int(slot.packet_number) for slot in space.acked]
+                self._state.observer.packets_acked(now, space.level, space.path_id, numbers)
             for slot in space.acked:
                 if slot.stream_id >= 0:
                     streams.on_stream_acked(
@@ -71,8 +75,7 @@ class Accounting:
                     self._lost(space, token)
         state.path.active.packets_lost += len(space.lost)
         if state.observer is not None:
-            numbers = [int(slot.packet_number) for slot in space.lost]
-            state.observer.packets_lost(now, space.level, space.path_id, numbers)
+            tell_lost(state.observer, space, now)
         space.lost.clear()
 
     def repeat(self, slot: SentPacket, space: PacketSpace) -> None:

@@ -9,6 +9,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.state import ConnectionState
+from ropewalk.quic.connection.watching import tell_send_key_update
 from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.path import Path
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
@@ -150,7 +151,6 @@ class Assembler:
     def _fill(
         self, keys: OneRttKeys, path: Path, route: Route, allowance: i64, now: float
     ) -> Burst | None:
-        state = self._state
         burst = self._burst
         burst.reset()
         segment_size: i64 = 0
@@ -178,12 +178,19 @@ class Assembler:
                 route.recovery.on_app_limited(now)
             return None
         if keys.should_update():
-            keys.initiate(now, state.handshake_confirmed)
+            self._update_keys(keys, now)
         data = burst.finish()
         self._account(route, segments, len(data), now)
         return Burst(
             data, segment_size, route.local, route.local_ip, route.remote, ECN_NOT_ECT, now
         )
+
+    def _update_keys(self, keys: OneRttKeys, now: float) -> None:
+        state = self._state
+        if keys.initiate(now, state.handshake_confirmed):
+            state.counters.key_updates = keys.generation
+            if state.observer is not None:
+                tell_send_key_update(state.observer, int(keys.generation), "local_update", now)
 
     def _account(self, route: Route, segments: i64, size: i64, now: float) -> None:
         state = self._state
@@ -208,7 +215,10 @@ class Assembler:
         destination = path.peer_ids.current.connection_id
         room = route.datagram_size - 1 - len(destination) - number_length - _TAG
         received = space.received
-        if received.ack_deadline < inf and received.write_ack(writer, room, now, 3):
+        due = received.ack_deadline < inf
+        # 13.2.1: what leaves anyway repeats an ACK that may have got lost.
+        again = may_elicit and received.worth_repeating(now, route.recovery.rtt.smoothed)
+        if (due or again) and received.write_ack(writer, room, now, 3):
             slot.ack_largest = received.largest
         ack_size: i64 = len(writer)
         if may_elicit:
@@ -218,7 +228,7 @@ class Assembler:
             if may_elicit and state.probes > 0:
                 write_ping(writer)
                 elicits = True
-            elif ack_size == 0:
+            elif ack_size == 0 or not due:
                 return False
             else:
                 elicits = self._ping_after_acks(writer, slot)
@@ -370,7 +380,9 @@ class Assembler:
         """PATH_CHALLENGE on any route, PATH_RESPONSE on one that is not the active one (8.2)."""
         if path.active.challenge_pending and path.active.amplification_room() >= _LEAST_PROBE:
             return self._probe(keys, path, path.active, path.active.amplification_room(), now)
-        for route in path.candidates:
+        if not path.candidates and path.fallback is None:
+            return None
+        for route in path.under_validation()[1:]:
             responses = [one for one in path.responses if one.route is route]
             if not route.challenge_pending and not responses:
                 continue
@@ -396,11 +408,15 @@ class Assembler:
             write_path_challenge(writer, route.challenge)
         # 8.2.1: expand to 1,200 bytes unless the amplification limit forbids it.
         size = min(room, MINIMUM_DATAGRAM_SIZE)
+        if size < MINIMUM_DATAGRAM_SIZE and route.challenge:
+            route.unexpanded.append(route.challenge)
         overhead = 1 + len(destination) + number_length + _TAG
         self._write_responses(writer, size - overhead, path, route)
         write_padding(writer, size - overhead - len(writer))
         self._burst.reset()
-        self._seal(keys, path, route, slot, number_length, destination, True, now)
+        # 9.4: a probe of a route that the peer may have left says nothing of congestion.
+        counts = route is not path.fallback
+        self._seal(keys, path, route, slot, number_length, destination, counts, now)
         data = self._burst.finish()
         self._account(route, 1, len(data), now)
         return Burst(data, len(data), route.local, route.local_ip, route.remote, ECN_NOT_ECT, now)

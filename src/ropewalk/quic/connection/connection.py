@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
@@ -23,6 +23,7 @@ from ropewalk.quic.connection.state import (
     Counters,
 )
 from ropewalk.quic.connection.timers import Timers
+from ropewalk.quic.connection.watching import tell_send_key_update, tell_start
 from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.connection_ids import OwnConnectionIds, PeerConnectionIds
 from ropewalk.quic.path.path import Path
@@ -36,7 +37,7 @@ from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.configuration import Configuration
 from ropewalk.quic.types.congestion import CongestionGroup
 from ropewalk.quic.types.datagrams import Burst, Datagrams
-from ropewalk.quic.types.error_codes import AEAD_LIMIT_REACHED
+from ropewalk.quic.types.error_codes import AEAD_LIMIT_REACHED, INTERNAL_ERROR
 from ropewalk.quic.types.errors import (
     ConfigurationError,
     ConnectionLost,
@@ -47,6 +48,9 @@ from ropewalk.quic.types.errors import (
 from ropewalk.quic.types.events import Event
 from ropewalk.quic.types.handshake import ONE_RTT, Handshake, PeerIdentity
 from ropewalk.quic.wire.varint import MAX_VARINT
+
+#: Packet numbers end at 2**62 - 1 (RFC 9000 12.3). A burst needs fewer than those left here.
+_LAST_PACKET_NUMBER: Final = MAX_VARINT - 256
 
 
 @final
@@ -112,6 +116,8 @@ class Connection:
         self._assembler = Assembler(state, workspace)
         self._flight = Flight(state, self._lifecycle, self._handshaking, source_cid, workspace)
         self._timers = Timers(state, self._lifecycle, self._routing, accounting)
+        if state.observer is not None:
+            tell_start(state.observer, state, source_cid, now)
         self._handshaking.start(reset_token)
 
     # -- what it is
@@ -270,11 +276,21 @@ class Connection:
             if self._state.peer_parameters is None:
                 return 0
             raise Unsupported("the peer accepts no datagrams (max_datagram_frame_size is 0)")
-        return self._state.datagrams.send(datagrams, flow, deadline, limit)
+        accepted = self._state.datagrams.send(datagrams, flow, deadline, limit)
+        watch = self._state.watch
+        if watch is not None:
+            for data in datagrams[:accepted]:
+                watch.observer.datagram_data(watch.now, len(data), True)
+        return accepted
 
     def receive_datagrams(self, limit: int) -> list[bytes]:
         """At most ``limit`` datagrams that have arrived."""
-        return self._state.datagrams.receive(limit)
+        datagrams = self._state.datagrams.receive(limit)
+        watch = self._state.watch
+        if watch is not None:
+            for data in datagrams:
+                watch.observer.datagram_data(watch.now, len(data), False)
+        return datagrams
 
     # -- life
 
@@ -285,10 +301,12 @@ class Connection:
         """
         if not 0 <= code <= MAX_VARINT:
             raise ConfigurationError(f"application error code {code} is not within 0 to 2**62 - 1")
+        self._note_time(now)
         self._lifecycle.close_by_application(code, reason, now)
 
     def fail(self, error: TransportError, now: float) -> None:
         """Close with a transport error code. Idempotent."""
+        self._note_time(now)
         self._lifecycle.fail(error, now)
 
     def ping(self, now: float) -> None:
@@ -297,12 +315,16 @@ class Connection:
 
     def update_keys(self, now: float) -> bool:
         """Start a key update (RFC 9001 6). False when it is too early for one."""
+        self._note_time(now)
         state = self._state
         if state.keys is None or state.life != ACTIVE:
             return False
         state.keys.set_previous_lifetime(3 * state.probe_timeout())
         if state.keys.initiate(now, state.handshake_confirmed):
             state.counters.key_updates = state.keys.generation
+            if state.observer is not None:
+                generation = int(state.keys.generation)
+                tell_send_key_update(state.observer, generation, "local_update", now)
             return True
         return False
 
@@ -332,6 +354,7 @@ class Connection:
 
     def receive(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
         """Take a run of whole segments that are addressed to this connection."""
+        self._note_time(now)
         data = datagrams.data
         offset = start + 1
         if data[start] & 0x80:
@@ -348,6 +371,7 @@ class Connection:
     def transmit(self, now: float) -> Burst | None:
         """The next burst; None when there is nothing to send, or it is not yet time."""
         state = self._state
+        self._note_time(now)
         if state.life != ACTIVE:
             if state.life == CLOSING and self._lifecycle.pending:
                 return self._flight.close(now)
@@ -359,6 +383,11 @@ class Connection:
                 if burst is not None:
                     return burst
             if state.keys is not None:
+                if state.path.space.ledger.next_packet_number >= _LAST_PACKET_NUMBER:
+                    # 12.3: no packet is left for a CONNECTION_CLOSE either.
+                    used_up = TransportError(INTERNAL_ERROR, "the packet numbers are used up")
+                    self._lifecycle.abandon(used_up, now)
+                    return None
                 if state.keys.exhausted():
                     raise TransportError(AEAD_LIMIT_REACHED, "the send keys are used up")
                 burst = self._assembler.transmit(now)
@@ -376,6 +405,7 @@ class Connection:
 
     def on_timeout(self, now: float) -> None:
         """Act on every timer that is due."""
+        self._note_time(now)
         try:
             self._timers.on_timeout(now)
         except TransportError as error:
@@ -391,6 +421,7 @@ class Connection:
 
     def on_reset(self, error: ConnectionLost, now: float) -> None:
         """The endpoint recognised a stateless reset for this connection."""
+        self._note_time(now)
         self._lifecycle.on_reset(error, now)
 
     def set_new_token(self, token: bytes) -> None:
@@ -407,6 +438,9 @@ class Connection:
     def issue_connection_id(self, connection_id: bytes, reset_token: bytes) -> None:
         """Announce another connection ID to the peer (NEW_CONNECTION_ID)."""
         self._state.path.own_ids.issue(connection_id, reset_token)
+        watch = self._state.watch
+        if watch is not None:
+            watch.observer.connection_id(watch.now, True, b"", connection_id)
 
     def take_retired_cids(self) -> list[bytes]:
         """Our connection IDs that the peer retired since the last call."""
@@ -438,6 +472,12 @@ class Connection:
     def own_cids(self) -> list[bytes]:
         """All connection IDs that the peer may address us with."""
         return [one.connection_id for one in self._state.path.own_ids.active]
+
+    def _note_time(self, now: float) -> None:
+        """For the observer of what brings no time of its own."""
+        watch = self._state.watch
+        if watch is not None:
+            watch.now = now
 
     def _confirm_as_server(self, now: float) -> None:
         # RFC 9001 4.9.2: a server drops Handshake keys once HANDSHAKE_DONE is on its way.

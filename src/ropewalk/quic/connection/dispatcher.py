@@ -12,6 +12,7 @@ from ropewalk.quic.connection.handshaking import Handshaking
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.routing import Routing
 from ropewalk.quic.connection.state import ACTIVE, ConnectionState
+from ropewalk.quic.connection.watching import tell_recovery
 from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.route import Route
 from ropewalk.quic.recovery.space import PacketSpace
@@ -228,14 +229,7 @@ class Dispatcher:
                 self._handshaking.confirm(now)
         self._accounting.settle(space, now)
         if state.observer is not None:
-            recovery = state.path.active.recovery
-            state.observer.metrics(
-                now,
-                state.path.path_id,
-                recovery.controller.congestion_window,
-                recovery.bytes_in_flight,
-                recovery.rtt.smoothed,
-            )
+            tell_recovery(state.observer, state, now)
 
     def _on_datagram(self, reader: Reader, frame_type: i64) -> None:
         state = self._state
@@ -278,16 +272,22 @@ class Dispatcher:
         path = state.path
         frame = parse_frame(reader, frame_type)
         if isinstance(frame, NewConnectionIdFrame):
+            before = path.peer_ids.current.connection_id
             path.peer_ids.add(
                 frame.sequence_number,
                 frame.retire_prior_to,
                 frame.connection_id,
                 frame.stateless_reset_token,
             )
+            if state.observer is not None and path.peer_ids.current.connection_id != before:
+                current = path.peer_ids.current.connection_id
+                state.observer.connection_id(now, False, before, current)
         elif isinstance(frame, RetireConnectionIdFrame):
             gone = path.own_ids.retire(frame.sequence_number, self._destination_cid)
             if gone is not None:
                 state.removed_cids.append(gone.connection_id)
+                if state.observer is not None:
+                    state.observer.connection_id(now, True, gone.connection_id, b"")
         elif isinstance(frame, PathChallengeFrame):
             path.respond(frame.data, route)
         elif isinstance(frame, PathResponseFrame):

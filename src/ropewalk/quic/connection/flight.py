@@ -17,7 +17,7 @@ from ropewalk.quic.recovery.sent_packet import TOKEN_CRYPTO, SentPacket
 from ropewalk.quic.recovery.space import PacketSpace
 from ropewalk.quic.types.datagrams import ECN_NOT_ECT, Burst
 from ropewalk.quic.types.error_codes import APPLICATION_ERROR
-from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL
+from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL, ONE_RTT
 from ropewalk.quic.types.protection import PacketProtection
 from ropewalk.quic.wire.header import (
     PACKET_HANDSHAKE,
@@ -257,18 +257,18 @@ class Flight:
                 and initial.send is not None
                 and not (state.is_client and has_handshake)
             ):
-                packets += self._close_long(initial, initial.send, room)
+                packets += self._close_long(initial, initial.send, room, now)
             if handshake is not None and handshake.send is not None:
-                packets += self._close_long(handshake, handshake.send, room)
+                packets += self._close_long(handshake, handshake.send, room, now)
         if state.keys is not None and (state.is_client or state.handshake_complete):
-            packets += self._close_short(room)
+            packets += self._close_short(room, now)
         if packets == 0:
             return None
         data = burst.finish()
         self._account(route, packets, data, now)
         return self._datagram(route, data, now)
 
-    def _close_long(self, level: Level, protection: PacketProtection, room: i64) -> i64:
+    def _close_long(self, level: Level, protection: PacketProtection, room: i64, now: float) -> i64:
         state = self._state
         lifecycle = self._lifecycle
         writer = self._writer
@@ -293,10 +293,14 @@ class Flight:
         number = _close_number(level.space)
         length = packet_number_length(number, level.space.largest_acked)
         header = self._long_header(level, number, length, len(payload) + _TAG)
+        before = self._burst.size()
         self._burst.add(protection, 0, number, header, length, payload)
+        if state.observer is not None:
+            size = self._burst.size() - before
+            state.observer.packet_sent(now, level.level, 0, number, size, payload)
         return 1
 
-    def _close_short(self, room: i64) -> i64:
+    def _close_short(self, room: i64, now: float) -> i64:
         state = self._state
         lifecycle = self._lifecycle
         keys = state.keys
@@ -319,7 +323,12 @@ class Flight:
         if room - self._burst.size() < len(writer) + 1 + len(destination) + length + _TAG:
             return 0
         header = write_short_header(destination, number, length, keys.send_phase, 0)
-        self._burst.add(keys.send, state.path.path_id, number, header, length, writer.getvalue())
+        before = self._burst.size()
+        payload = writer.getvalue()
+        self._burst.add(keys.send, state.path.path_id, number, header, length, payload)
+        if state.observer is not None:
+            size = self._burst.size() - before
+            state.observer.packet_sent(now, ONE_RTT, state.path.path_id, number, size, payload)
         return 1
 
 

@@ -7,6 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.state import MAX_TOKEN, ConnectionState
+from ropewalk.quic.connection.watching import tell_keys_discarded, tell_parameters
 from ropewalk.quic.protection.aead import make_protection
 from ropewalk.quic.protection.initial import initial_protection
 from ropewalk.quic.protection.key_update import OneRttKeys
@@ -46,7 +47,10 @@ class Handshaking:
         """Install Initial keys and begin. ``reset_token`` is the server's for its first ID."""
         state = self._state
         self.install_initial_keys(state.path.peer_ids.current.connection_id)
-        state.handshake.start(encode_transport_parameters(self._parameters(reset_token)))
+        parameters = self._parameters(reset_token)
+        if state.watch is not None:
+            tell_parameters(state.watch.observer, parameters, False, state.watch.now)
+        state.handshake.start(encode_transport_parameters(parameters))
         if state.is_client:
             self._drain_handshake()
 
@@ -59,6 +63,10 @@ class Handshaking:
         client, server = initial_protection(int(state.version), client_destination_cid)
         state.initial.send = client if state.is_client else server
         state.initial.receive = server if state.is_client else client
+        if state.watch is not None:
+            watch = state.watch
+            watch.observer.key_updated(watch.now, INITIAL, True, 0, "tls")
+            watch.observer.key_updated(watch.now, INITIAL, False, 0, "tls")
 
     def on_crypto(self, level: i64, offset: i64, data: bytes) -> None:
         """A CRYPTO frame of ``level`` arrived."""
@@ -91,11 +99,16 @@ class Handshaking:
             return False
         state.retry_source_cid = header.source_cid
         state.token = header.retry_token
-        peer_ids.replace_first(header.source_cid)
+        if state.observer is not None:
+            state.observer.retry_received(now, header.source_cid, header.retry_token)
+        self._replace_first(header.source_cid)
         self.install_initial_keys(header.source_cid)
         # 17.2.5.3: packet numbers go on; what was sent before is treated as lost.
         state.initial.space.mark_all_lost(now)
         state.initial.crypto_out.lose_unacknowledged()
+        if state.observer is not None:
+            numbers = [int(slot.packet_number) for slot in state.initial.space.lost]
+            state.observer.packets_lost(now, INITIAL, 0, numbers, "retry")
         state.initial.space.lost.clear()
         return True
 
@@ -104,12 +117,24 @@ class Handshaking:
         state = self._state
         if state.peer_source_cid is None:
             state.peer_source_cid = source_cid
-            state.path.peer_ids.replace_first(source_cid)
+            if state.watch is not None and state.is_client:
+                version = int(state.version)
+                state.watch.observer.versions(state.watch.now, [version], [], version)
+            self._replace_first(source_cid)
+
+    def _replace_first(self, connection_id: bytes) -> None:
+        state = self._state
+        peer_ids = state.path.peer_ids
+        before = peer_ids.current.connection_id
+        peer_ids.replace_first(connection_id)
+        if state.watch is not None and connection_id != before:
+            state.watch.observer.connection_id(state.watch.now, False, before, connection_id)
 
     def discard_initial(self, now: float) -> None:
         """Initial keys go (RFC 9001 4.9.1)."""
         state = self._state
         if state.initial is not None:
+            tell_keys_discarded(state, True, now)
             state.initial.space.discard()
             state.initial = None
             state.path.active.recovery.pto_count = 0
@@ -123,11 +148,14 @@ class Handshaking:
         state.peer_validated_address = True
         self.discard_initial(now)
         if state.handshake_level is not None:
+            tell_keys_discarded(state, False, now)
             state.handshake_level.space.discard()
             state.handshake_level = None
             state.path.active.recovery.pto_count = 0
         state.undecryptable.clear()
         state.handshake.confirm()
+        if state.observer is not None:
+            state.observer.handshake_confirmed(now)
         state.events.append(HandshakeConfirmed())
 
     def _initial_key_cid(self) -> bytes:
@@ -168,7 +196,12 @@ class Handshaking:
         state = self._state
         if secret.level == ZERO_RTT:
             return
+        if not secret.sending:
+            self._check_consumed(secret.level)
         protection = make_protection(secret.suite, secret.secret, int(state.version))
+        if state.watch is not None:
+            watch = state.watch
+            watch.observer.key_updated(watch.now, secret.level, secret.sending, 0, "tls")
         if secret.level == ONE_RTT:
             if secret.sending:
                 state.pending_send_key = protection
@@ -187,6 +220,15 @@ class Handshaking:
         else:
             owner.receive = protection
 
+    def _check_consumed(self, level: i64) -> None:
+        """RFC 9001 4.1.3: when keys of a level come, nothing may be left of those before it."""
+        state = self._state
+        earlier = state.handshake_level if level == ONE_RTT else state.initial
+        if earlier is not None and earlier.crypto_in.waiting:
+            raise TransportError(
+                PROTOCOL_VIOLATION, "CRYPTO data of the level before is left over", CRYPTO
+            )
+
     def _complete(self) -> None:
         state = self._state
         handshake = state.handshake
@@ -194,9 +236,11 @@ class Handshaking:
             raise TransportError(
                 TRANSPORT_PARAMETER_ERROR, "the peer sent no transport parameters", CRYPTO
             )
-        if state.initial is not None and state.initial.crypto_in.waiting:
-            raise TransportError(PROTOCOL_VIOLATION, "CRYPTO data left over at Initial", CRYPTO)
         state.handshake_complete = True
+        if state.watch is not None:
+            watch = state.watch
+            watch.observer.alpn(watch.now, list(state.config.alpn), handshake.alpn or "")
+            watch.observer.handshake_complete(watch.now, handshake.cipher_suite, handshake.group)
         state.events.append(
             HandshakeComplete(handshake.alpn, handshake.early_data == EARLY_ACCEPTED)
         )
@@ -230,6 +274,8 @@ class Handshaking:
         state = self._state
         self._authenticate(parameters)
         state.peer_parameters = parameters
+        if state.watch is not None:
+            tell_parameters(state.watch.observer, parameters, True, state.watch.now)
         state.streams.set_peer_limits(
             parameters.initial_max_data,
             parameters.initial_max_stream_data_bidi_local,
@@ -246,7 +292,11 @@ class Handshaking:
             state.idle_timeout = peer_idle
         route = state.path.active
         if parameters.max_udp_payload_size < route.datagram_size:
+            before = route.datagram_size
             route.datagram_size = max(1200, parameters.max_udp_payload_size)
+            if state.watch is not None:
+                path_id = state.path.path_id
+                state.watch.observer.mtu(state.watch.now, path_id, before, route.datagram_size)
             route.recovery.set_max_datagram_size(route.datagram_size)
         if parameters.stateless_reset_token is not None:
             state.path.peer_ids.set_first_token(parameters.stateless_reset_token)

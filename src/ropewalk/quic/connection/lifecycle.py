@@ -14,6 +14,7 @@ from ropewalk.quic.connection.state import (
     DRAINING,
     ConnectionState,
 )
+from ropewalk.quic.connection.watching import tell_closed
 from ropewalk.quic.types.errors import (
     ApplicationError,
     ConnectionLost,
@@ -92,8 +93,7 @@ class Lifecycle:
         if state.life == CLOSED:
             return
         if state.life == ACTIVE:
-            state.error = error
-            state.events.append(ConnectionClosing(error))
+            self._end(error, now)
         state.move(CLOSED, now)
         self.pending = False
         self.close_deadline = inf
@@ -132,7 +132,9 @@ class Lifecycle:
             return
         if not state.handshake_complete:
             waited = now - state.started
-            if waited >= state.config.handshake_timeout or state.authenticated_packets == 0:
+            # As deadline() adds it up: the difference may be less by a rounding error.
+            late = now >= state.started + state.config.handshake_timeout
+            if late or state.authenticated_packets == 0:
                 heard = "" if state.authenticated_packets else "; the peer never answered"
                 self.abandon(
                     HandshakeTimeout(
@@ -166,14 +168,20 @@ class Lifecycle:
         self.reason = words.decode("utf-8", "ignore").encode()
         self.pending = True
         self.close_deadline = now + _CLOSE_PERIOD * state.probe_timeout()
-        state.error = error
-        state.events.append(ConnectionClosing(error))
+        self._end(error, now)
         state.move(CLOSING, now)
 
     def _drain(self, error: ConnectionLost, now: float) -> None:
         state = self._state
-        state.error = error
         self.pending = False
         self.close_deadline = now + _CLOSE_PERIOD * state.probe_timeout()
-        state.events.append(ConnectionClosing(error))
+        self._end(error, now)
         state.move(DRAINING, now)
+
+    def _end(self, error: ConnectionLost, now: float) -> None:
+        """It is known now why the connection ends."""
+        state = self._state
+        state.error = error
+        if state.observer is not None:
+            tell_closed(state.observer, error, now)
+        state.events.append(ConnectionClosing(error))

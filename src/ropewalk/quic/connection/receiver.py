@@ -18,6 +18,7 @@ from ropewalk.quic.connection.state import (
     ConnectionState,
     Undecryptable,
 )
+from ropewalk.quic.connection.watching import tell_key_update
 from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.protection.key_update import OneRttKeys
@@ -43,7 +44,6 @@ _KEY_PHASE_BIT: Final = 0x04
 _SHORT_RESERVED_BITS: Final = 0x18
 _LONG_RESERVED_BITS: Final = 0x0C
 _RESET_TOKEN_LENGTH: Final = 16
-_TAG: Final = 16
 
 
 @final
@@ -73,7 +73,7 @@ class Receiver:
         state = self._state
         if state.life != ACTIVE:
             if state.life == CLOSING:
-                self._while_closing(datagrams.data, start, stop, now)
+                self._while_closing(datagrams, start, stop, now)
             return
         state.counters.bytes_received += stop - start
         route = self._routing.arrival(datagrams, stop - start, now)
@@ -187,15 +187,19 @@ class Receiver:
             if first & _SHORT_RESERVED_BITS:
                 raise TransportError(PROTOCOL_VIOLATION, "reserved bits of a short header are set")
             if received.is_duplicate(packet_number):
-                state.counters.duplicates += 1
+                self._duplicate(min(stop, segment + segment_size) - segment, now)
                 continue
             opened += 1
-            self._process_short(payload, received, packet_number, ecn, route, now)
+            size = min(stop, segment + segment_size) - segment
+            self._process_short(payload, received, packet_number, size, ecn, route, now)
         batch.clear()
         if opened:
             self._authenticated(opened, route, now)
             if keys.updated:
                 keys.updated = False
+                if state.observer is not None:
+                    by_peer = state.counters.key_updates < keys.generation
+                    tell_key_update(state.observer, int(keys.generation), by_peer, now)
                 state.counters.key_updates = keys.generation
 
     def _process_short(
@@ -203,18 +207,18 @@ class Receiver:
         payload: bytes,
         received: ReceivedPackets,
         packet_number: i64,
+        size: i64,
         ecn: i64,
         route: Route,
         now: float,
     ) -> None:
-        """A 1-RTT packet that is authentic and new."""
+        """A 1-RTT packet of ``size`` bytes that is authentic and new."""
         state = self._state
         dispatcher = self._dispatcher
         path_id = state.path.path_id
         if route is not state.path.active:
             self._routing.adopt(route, now)
         if state.observer is not None:
-            size = len(payload) + _TAG
             state.observer.packet_received(now, ONE_RTT, path_id, packet_number, size, payload)
         newest = packet_number > received.largest
         ack_eliciting = dispatcher.process(payload, ONE_RTT, route, now)
@@ -233,27 +237,49 @@ class Receiver:
     def _unopened(self, data: bytes, start: i64, stop: i64, segment_size: i64, now: float) -> None:
         """A datagram that cannot be opened may be a stateless reset (10.3.1)."""
         end = min(stop, start + segment_size)
-        if end - start >= 21 and self._dispatcher.is_reset_token(
+        if not self._is_reset(data, start, end, now):
+            self._drop("not authentic", end - start, now)
+
+    def _is_reset(self, data: bytes, start: i64, end: i64, now: float) -> bool:
+        if end - start < 21 or not self._dispatcher.is_reset_token(
             data[end - _RESET_TOKEN_LENGTH : end]
         ):
-            self._lifecycle.on_reset(
-                StatelessReset("the peer no longer knows this connection and has reset it"), now
-            )
-            return
-        self._drop("not authentic", end - start, now)
+            return False
+        self._lifecycle.on_reset(
+            StatelessReset("the peer no longer knows this connection and has reset it"), now
+        )
+        return True
 
     # -- long headers
 
     def _receive_long(
         self, data: bytes, start: i64, stop: i64, ecn: i64, route: Route, now: float
     ) -> None:
-        """One datagram that begins with a long header; packets may be coalesced (12.2)."""
+        """One datagram that begins with a long header."""
+        state = self._state
+        opened = state.authenticated_packets + state.counters.duplicates
+        self._receive_coalesced(data, start, stop, ecn, route, now)
+        if (
+            state.life == ACTIVE
+            and state.authenticated_packets + state.counters.duplicates == opened
+        ):
+            # 10.3: a reset of another version may have a long header.
+            self._is_reset(data, start, stop, now)
+
+    def _receive_coalesced(
+        self, data: bytes, start: i64, stop: i64, ecn: i64, route: Route, now: float
+    ) -> None:
+        """The packets of one datagram that begins with a long header (12.2)."""
         state = self._state
         position = start
         first_destination: bytes | None = None
         while position < stop and state.life == ACTIVE:
             if not data[position] & _LONG_HEADER_BIT:
-                self._receive_short(data, position, stop, stop - position, ecn, route, now)
+                cid = data[position + 1 : position + self._packet_number_offset]
+                if first_destination is not None and cid != first_destination:
+                    self._drop("coalesced for another connection", stop - position, now)
+                else:
+                    self._receive_short(data, position, stop, stop - position, ecn, route, now)
                 return
             header = parse_long_header(data, position, stop)
             if header is None:
@@ -333,7 +359,7 @@ class Receiver:
             self._drop("other source connection ID", size, now)
             return
         if received.is_duplicate(packet_number):
-            state.counters.duplicates += 1
+            self._duplicate(size, now)
             return
         if state.observer is not None:
             state.observer.packet_received(now, level.level, 0, packet_number, size, payload)
@@ -372,6 +398,8 @@ class Receiver:
             # 6.2: a list that contains our version is not a refusal, and a late one is forged.
             self._drop("unexpected version negotiation", 0, now)
             return
+        if state.observer is not None:
+            state.observer.versions(now, [int(state.version)], list(header.versions), 0)
         self._lifecycle.abandon(VersionMismatch(tuple(header.versions)), now)
 
     # -- shared
@@ -389,6 +417,8 @@ class Receiver:
         if len(kept) < MAX_UNDECRYPTABLE:
             # A slice, for the receive buffer around it may be 64 KiB.
             kept.append(Undecryptable(data[start:stop], 0, stop - start, ecn))
+            if self._state.observer is not None:
+                self._state.observer.packet_buffered(now, stop - start)
         else:
             self._drop("keys not yet available", stop - start, now)
 
@@ -410,28 +440,38 @@ class Receiver:
                 size = one.stop - one.start
                 self._receive_short(one.data, one.start, one.stop, size, one.ecn, route, now)
 
-    def _while_closing(self, data: bytes, start: i64, stop: i64, now: float) -> None:
+    def _while_closing(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
         """10.2.1: an endpoint that closes may still learn that the peer closes too."""
         state = self._state
+        data = datagrams.data
         self._lifecycle.on_arrival_while_closing()
         keys = state.keys
         if keys is None or data[start] & _LONG_HEADER_BIT:
             return
         batch = self._batch
-        size = stop - start
-        if batch.unmask(data, start, stop, size, self._packet_number_offset, keys.receive) != 1:
-            return
-        first = batch.first_byte(0)
-        if first < 0:
-            return
-        packet_number = decode_packet_number(
-            batch.truncated(0), batch.packet_number_length(0), state.path.space.received.largest
+        count = batch.unmask(
+            data, start, stop, datagrams.segment_size, self._packet_number_offset, keys.receive
         )
-        payload = keys.receive.open(
-            state.path.path_id, packet_number, batch.header(0), batch.ciphertext(0)
-        )
-        if payload is not None and self._dispatcher.carries_close(payload):
-            self._lifecycle.on_peer_close(0, 0, "", False, now)
+        largest = state.path.space.received.largest
+        index: i64 = 0
+        while index < count and state.life == CLOSING:
+            if batch.first_byte(index) >= 0:
+                packet_number = decode_packet_number(
+                    batch.truncated(index), batch.packet_number_length(index), largest
+                )
+                payload = keys.receive.open(
+                    state.path.path_id, packet_number, batch.header(index), batch.ciphertext(index)
+                )
+                if payload is not None and self._dispatcher.carries_close(payload):
+                    self._lifecycle.on_peer_close(0, 0, "", False, now)
+            index += 1
+        batch.clear()
+
+    def _duplicate(self, size: i64, now: float) -> None:
+        state = self._state
+        state.counters.duplicates += 1
+        if state.observer is not None:
+            state.observer.packet_dropped(now, "duplicate", size)
 
     def _drop(self, reason: str, size: i64, now: float) -> None:
         state = self._state

@@ -7,7 +7,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from ropewalk.quic.connection.state import ConnectionState
+from ropewalk.quic.connection.state import ACTIVE, ConnectionState
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.recovery.congestion.registry import make_controller
 from ropewalk.quic.recovery.route_recovery import RouteRecovery
@@ -63,7 +63,8 @@ class Routing:
             route.recovery = RouteRecovery(controller, size, state.config.initial_rtt)
         # A peer that only probes a route is not asked to prove it; its trial ends all the same.
         route.challenge_deadline = now + _VALIDATION_PERIOD * self._challenge_period()
-        self._drop(path.add_candidate(route))
+        self._tell(route, "assigned", now)
+        self._drop(path.add_candidate(route), now)
 
     def on_non_probing(self, route: Route, now: float) -> None:
         """The peer's newest non-probing packet came on ``route``: it has moved there (9.3).
@@ -74,62 +75,78 @@ class Routing:
         validation (9.3.2).
         """
         path = self._state.path
+        if self._state.life != ACTIVE:
+            return  # the packet closed the connection
         if route in path.candidates or route is path.fallback:
-            self._switch(route)
+            self._switch(route, now)
             if not route.validated:
                 self.challenge(route, now)
+                if path.fallback is not None:
+                    # 9.3.3: a peer that is still there answers from there, and so returns.
+                    self.challenge(path.fallback, now)
 
     def challenge(self, route: Route, now: float) -> None:
         """Start validating a route (8.2.1)."""
         route.challenges = []
+        route.unexpanded = []
         route.challenges_sent = 0
+        self._tell(route, "probing", now)
         route.challenge_deadline = now + _VALIDATION_PERIOD * self._challenge_period()
         self._challenge_again(route)
 
     def on_path_response(self, data: bytes, now: float) -> None:
         """A PATH_RESPONSE arrived, on whatever route (8.2.3). Unknown data is ignored."""
         path = self._state.path
-        for route in [path.active, *path.candidates]:
+        for route in path.under_validation():
             if route.challenge and data in route.challenges:
-                route.challenge = b""
-                route.challenges = []
-                route.challenge_pending = False
-                route.challenge_deadline = inf
-                route.validated = True
-                self._state.events.append(PathValidated(int(path.path_id), route.remote))
-                if route is path.active:
-                    self._drop(path.settle())
+                self._validated(route, data in route.unexpanded, now)
                 return
+
+    def _validated(self, route: Route, unexpanded: bool, now: float) -> None:
+        path = self._state.path
+        _stop(route)
+        if not route.validated:
+            route.validated = True
+            self._tell(route, "validated", now)
+            self._state.events.append(PathValidated(int(path.path_id), route.remote))
+            if route is path.active:
+                self._drop(path.settle(), now)
+        if unexpanded and route is path.active:
+            # 8.2.3: the address is proven, but not that it can be reached with 1,200 bytes.
+            self.challenge(route, now)
 
     def deadline(self) -> float:
         """When the next validation must be repeated or has failed."""
-        path = self._state.path
-        earliest = min(path.active.challenge_deadline, self._repeat_time(path.active))
-        for route in path.candidates:
+        earliest = inf
+        for route in self._state.path.under_validation():
             earliest = min(earliest, route.challenge_deadline, self._repeat_time(route))
         return earliest
 
     def on_timeout(self, now: float) -> None:
         """Repeat challenges that may be lost; drop candidates whose validation has failed."""
         path = self._state.path
-        for route in [path.active, *path.candidates]:
+        for route in path.under_validation():
             if self._repeat_time(route) <= now:
                 self._challenge_again(route)
         failed = [route for route in path.candidates if route.challenge_deadline <= now]
         for route in failed:
             path.candidates.remove(route)
-            self._drop(route)
+            if route.challenges_sent > 0:
+                self._tell(route, "failed", now)
+            self._drop(route, now)
+        if path.fallback is not None and path.fallback.challenge_deadline <= now:
+            # Nobody answers there now; it stays the place to return to (9.3.2).
+            _stop(path.fallback)
         if path.active.challenge_deadline <= now:
-            self._return(path.active)
+            self._return(path.active, now)
 
-    def _return(self, failed: Route) -> None:
+    def _return(self, failed: Route, now: float) -> None:
         """9.3.2: the active route was not validated: go back to the last one that was."""
-        failed.challenge = b""
-        failed.challenge_pending = False
-        failed.challenge_deadline = inf
+        _stop(failed)
+        self._tell(failed, "failed", now)
         fallback = self._state.path.fallback
         if fallback is not None:
-            self._switch(fallback)
+            self._switch(fallback, now)
 
     def _challenge_again(self, route: Route) -> None:
         route.challenge = self._state.config.entropy(8)
@@ -149,23 +166,32 @@ class Routing:
             return inf
         return route.challenge_sent_at + self._challenge_period()
 
-    def _switch(self, route: Route) -> None:
+    def _switch(self, route: Route, now: float) -> None:
         state = self._state
         path = state.path
         datagram_size = path.active.datagram_size
         path.forget_responses(path.active)
-        self._drop(path.activate(route))
+        self._drop(path.activate(route), now)
+        if route.validated:
+            _stop(route)
+        self._tell(route, "migrated", now)
         if route.datagram_size != datagram_size:
+            if state.observer is not None:
+                state.observer.mtu(now, path.path_id, route.datagram_size, datagram_size)
             route.datagram_size = datagram_size
             route.recovery.set_max_datagram_size(datagram_size)
         # 9.5: another connection ID on another route, where the peer gave us one.
-        path.peer_ids.rotate()
+        before = path.peer_ids.current.connection_id
+        if path.peer_ids.rotate() and state.observer is not None:
+            current = path.peer_ids.current.connection_id
+            state.observer.connection_id(now, False, before, current)
         state.events.append(PathMigrated(int(path.path_id), route.remote))
 
-    def _drop(self, route: Route | None) -> None:
+    def _drop(self, route: Route | None, now: float) -> None:
         """Nothing is sent on this route any more."""
         if route is None:
             return
+        self._tell(route, "dropped", now)
         path = self._state.path
         path.forget_responses(route)
         controller = route.recovery.controller
@@ -177,3 +203,17 @@ class Routing:
                 return
         if controller.group is not None:
             controller.group.leave(controller)
+
+    def _tell(self, route: Route, change: str, now: float) -> None:
+        state = self._state
+        if state.observer is not None:
+            path_id = state.path.path_id
+            state.observer.route(now, path_id, change, route.local_ip, str(route.remote))
+
+
+def _stop(route: Route) -> None:
+    """No challenge is under way on this route any more."""
+    route.challenge = b""
+    route.challenges = []
+    route.challenge_pending = False
+    route.challenge_deadline = inf

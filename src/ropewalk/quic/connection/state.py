@@ -23,6 +23,7 @@ from ropewalk.quic.types.extension import FrameExtension
 from ropewalk.quic.types.handshake import Handshake
 from ropewalk.quic.types.protection import PacketProtection
 from ropewalk.quic.types.scheduling import PathScheduler
+from ropewalk.quic.types.watch import Watch
 from ropewalk.quic.wire.transport_parameters import TransportParameters
 
 #: Life of a connection (RFC 9000 10.2). The order is the order of life.
@@ -98,7 +99,16 @@ class ConnectionState:
         self.is_client = is_client
         self.version: i64 = config.version
         self.handshake = handshake
-        self.observer: Observer | None = config.observer
+        self.observer: Observer | None = None
+        #: the same for the parts that know no time
+        self.watch: Watch | None = None
+        if config.observer is not None:
+            route = path.active
+            observer = config.observer.connection(
+                now, is_client, original_destination_cid, route.local_ip, str(route.remote)
+            )
+            self.observer = observer
+            self.watch = Watch(observer, now)
         self.events: list[Event] = []
         self.counters = Counters()
 
@@ -139,7 +149,7 @@ class ConnectionState:
         self.path = path
         self.group = group
         self.scheduler = scheduler
-        self.streams = Streams(is_client, config, self.events)
+        self.streams = Streams(is_client, config, self.events, self.watch)
         self.datagrams = DatagramQueues(config.datagram_queue, self.events)
         self.extensions: dict[int, FrameExtension] = {}
         for extension in config.extensions:

@@ -12,7 +12,9 @@ from ropewalk.quic.connection.level import Level
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.routing import Routing
 from ropewalk.quic.connection.state import ACTIVE, ConnectionState
+from ropewalk.quic.connection.watching import tell_recovery
 from ropewalk.quic.recovery.loss_timer import TimerAction
+from ropewalk.quic.types.handshake import ONE_RTT
 
 
 @final
@@ -60,7 +62,10 @@ class Timers:
         if state.path.candidates or state.path.active.challenge:
             self._routing.on_timeout(now)
         if state.keys is not None:
-            state.keys.expire(now)
+            dropped = state.keys.expire(now)
+            if dropped and state.observer is not None:
+                generation = state.keys.receive_generation - 1
+                state.observer.key_discarded(now, ONE_RTT, False, generation, "local_update")
         if self._loss_deadline(now) <= now:
             self._on_loss_timer(now)
 
@@ -136,10 +141,19 @@ class Timers:
             self._at_amplification_limit(),
             state.peer_max_ack_delay,
         )
-        if action.lost_in is not None:
-            self._accounting.settle(action.lost_in, now)
+        lost_in = action.lost_in
+        observer = state.observer
+        if lost_in is not None:
+            if observer is not None:
+                observer.loss_timeout(now, lost_in.level, lost_in.path_id)
+            self._accounting.settle(lost_in, now)
         elif action.probes() > 0:
+            if observer is not None:
+                level = state.loss_timer.level
+                observer.probe_timeout(now, level, state.path.path_id, route.recovery.pto_count)
             self._probe(action)
+        if observer is not None:
+            tell_recovery(observer, state, now)
 
     def _probe(self, action: TimerAction) -> None:
         """RFC 9002 6.2.4: packets that elicit an ACK, with old data where there is any."""

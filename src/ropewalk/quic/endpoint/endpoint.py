@@ -15,7 +15,7 @@ from ropewalk.quic.endpoint.door import Door
 from ropewalk.quic.endpoint.incoming import Doorkeeper, Incoming
 from ropewalk.quic.endpoint.knock import Knock
 from ropewalk.quic.endpoint.replies import Replies
-from ropewalk.quic.endpoint.reset import ResetTokens
+from ropewalk.quic.endpoint.reset import SMALLEST_RESET, TOKEN_LENGTH, ResetTokens
 from ropewalk.quic.endpoint.tokens import (
     TOKEN_RETRY,
     TokenCheck,
@@ -240,6 +240,8 @@ class Endpoint(Doorkeeper):
     def _unknown(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
         """A datagram that belongs to no connection."""
         data = datagrams.data
+        if self._is_reset(data, start, stop, now):
+            return
         if not data[start] & 0x80:
             self._unknown_short(datagrams, start, stop, now)
             return
@@ -264,20 +266,24 @@ class Endpoint(Doorkeeper):
         )
         self._knock(header, one, now)
 
+    def _is_reset(self, data: bytes, start: i64, stop: i64, now: float) -> bool:
+        """Whether a datagram ends in a known reset token, whatever its header (10.3.1)."""
+        if stop - start < SMALLEST_RESET:
+            return False
+        owner = self._reset_tokens.owner(data[stop - TOKEN_LENGTH : stop])
+        if owner is None:
+            return False
+        entry = self._entries.get(owner)
+        if entry is not None:
+            entry.connection.on_reset(
+                StatelessReset("the peer no longer knows this connection and has reset it"), now
+            )
+            self._after(entry, now)
+        return True
+
     def _unknown_short(self, datagrams: Datagrams, start: i64, stop: i64, now: float) -> None:
         data = datagrams.data
         size = stop - start
-        if size >= 21:
-            owner = self._reset_tokens.owner(data[stop - 16 : stop])
-            if owner is not None:
-                entry = self._entries.get(owner)
-                if entry is not None:
-                    entry.connection.on_reset(
-                        StatelessReset("the peer no longer knows this connection and has reset it"),
-                        now,
-                    )
-                    self._after(entry, now)
-                return
         self.counters.datagrams_dropped += 1
         if data[start] & 0x40 and size > 1 + self._cid_length:
             self.counters.stateless_resets += 1

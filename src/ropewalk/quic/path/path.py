@@ -67,6 +67,13 @@ class Path:
             return fallback
         return None
 
+    def under_validation(self) -> list[Route]:
+        """The routes that may have a challenge under way."""
+        routes = [self.active, *self.candidates]
+        if self.fallback is not None:
+            routes.append(self.fallback)
+        return routes
+
     def add_candidate(self, route: Route) -> Route | None:
         """Put a route on trial. Returns the oldest candidate when it had to give way."""
         displaced: Route | None = None

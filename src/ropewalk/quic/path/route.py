@@ -49,6 +49,8 @@ class Route:
         self.challenge = b""
         #: all challenges of this validation, for each copy has data of its own (8.2.1)
         self.challenges: list[bytes] = []
+        #: those of them that left in a datagram below 1,200 bytes (8.2.1)
+        self.unexpanded: list[bytes] = []
         self.challenge_pending = False
         self.challenge_sent_at = -inf
         self.challenge_deadline = inf

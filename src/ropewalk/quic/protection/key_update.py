@@ -63,7 +63,8 @@ class OneRttKeys:
         self._next_receive = receive.next_generation()
         self._previous: PacketProtection | None = None
         self._previous_lifetime = 1.0
-        self._receive_generation: i64 = 0
+        #: Key updates of the receive keys alone.
+        self.receive_generation: i64 = 0
         #: Generation of the keys that opened the newest packet.
         self._opened_generation: i64 = 0
         #: An ACK came for a packet under the current send keys.
@@ -101,7 +102,7 @@ class OneRttKeys:
             if packet_number < numbers.highest_before:
                 raise _older_keys_for_higher_number(packet_number, numbers.highest_before)
             numbers.lowest_received = packet_number
-        self._opened_generation = self._receive_generation
+        self._opened_generation = self.receive_generation
         return payload
 
     def _open_other_phase(
@@ -122,7 +123,7 @@ class OneRttKeys:
             if payload is not None:
                 if packet_number > numbers.highest_before:
                     numbers.highest_before = packet_number
-                self._opened_generation = self._receive_generation - 1
+                self._opened_generation = self.receive_generation - 1
             return payload
         payload = self._next_receive.open(path_id, packet_number, header, ciphertext)
         if payload is None:
@@ -135,7 +136,7 @@ class OneRttKeys:
         highest: i64 = numbers.highest_received
         if packet_number < highest:
             raise _older_keys_for_higher_number(packet_number, highest)
-        if self._receive_generation == self.generation and self.sealed_count == 0:
+        if self.receive_generation == self.generation and self.sealed_count == 0:
             # RFC 9001 6.2: the peer cannot have had an acknowledgment under our current keys.
             raise TransportError(
                 KEY_UPDATE_ERROR,
@@ -146,14 +147,14 @@ class OneRttKeys:
         self.receive = self._next_receive
         self._next_receive = self.receive.next_generation()
         self.receive_phase ^= 1
-        self._receive_generation += 1
-        self._opened_generation = self._receive_generation
+        self.receive_generation += 1
+        self._opened_generation = self.receive_generation
         _turn_received(self._path_zero)
         for other in self._other_paths.values():
             _turn_received(other)
         numbers.lowest_received = packet_number
         numbers.highest_received = packet_number
-        if self.generation < self._receive_generation:
+        if self.generation < self.receive_generation:
             self._update_send()
         self.updated = True
 
@@ -231,11 +232,13 @@ class OneRttKeys:
         """How long old keys are kept: three PTO, the largest over all paths (RFC 9001 6.5)."""
         self._previous_lifetime = seconds
 
-    def expire(self, now: float) -> None:
-        """Drop the previous receive keys once their time has come."""
-        if now >= self.expires:
-            self._previous = None
-            self.expires = math.inf
+    def expire(self, now: float) -> bool:
+        """Drop the previous receive keys once their time has come; whether it has."""
+        if now < self.expires:
+            return False
+        self._previous = None
+        self.expires = math.inf
+        return True
 
     def forget_path(self, path_id: i64) -> None:
         """The path is gone for good; its packet numbers no longer matter."""

@@ -57,8 +57,8 @@ class LossTimer:
         self._action = TimerAction()
         # Start of the period of a probe with nothing in flight (A.8); negative = none.
         self._anti_deadlock_since = -1.0
-        # Level of the probe timeout that deadline() found to be the earliest.
-        self._level: i64 = -1
+        #: level of the probe timeout that :meth:`deadline` found to be the earliest
+        self.level: i64 = -1
 
     def deadline(
         self,
@@ -98,7 +98,7 @@ class LossTimer:
                 return INFINITY
             if self._anti_deadlock_since < 0.0:
                 self._anti_deadlock_since = now
-            self._level = HANDSHAKE if has_handshake_keys else INITIAL
+            self.level = HANDSHAKE if has_handshake_keys else INITIAL
             return self._anti_deadlock_since + route.backed_off_probe_timeout(0.0)
         return self._probe_time(
             initial, handshake, application, route, handshake_confirmed, max_ack_delay
@@ -153,19 +153,22 @@ class LossTimer:
         route.pto_count += 1
         if self._anti_deadlock_since >= 0.0:
             self._anti_deadlock_since = now
-            if self._level == HANDSHAKE:
+            if self.level == HANDSHAKE:
                 action.handshake_probes = 1
             else:
                 action.initial_probes = 1
             return action
-        if self._level == ONE_RTT:
+        if self.level == ONE_RTT:
             action.application_probes = PROBES
             return action
         # 6.2.4: data of the other handshake space shares the datagrams.
         if initial is not None and initial.ack_eliciting_in_flight > 0:
-            action.initial_probes = PROBES if self._level == INITIAL else 1
+            action.initial_probes = PROBES if self.level == INITIAL else 1
         if handshake is not None and handshake.ack_eliciting_in_flight > 0:
-            action.handshake_probes = PROBES if self._level == HANDSHAKE else 1
+            action.handshake_probes = PROBES if self.level == HANDSHAKE else 1
+        # And a client's application data goes along: the server may have keys for that alone.
+        if is_client and application is not None and application.ack_eliciting_in_flight > 0:
+            action.application_probes = 1
         return action
 
     def _probe_time(
@@ -181,12 +184,12 @@ class LossTimer:
         period = route.backed_off_probe_timeout(0.0)
         if initial is not None and initial.ack_eliciting_in_flight > 0:
             earliest = initial.last_ack_eliciting_sent + period
-            self._level = INITIAL
+            self.level = INITIAL
         if handshake is not None and handshake.ack_eliciting_in_flight > 0:
             due = handshake.last_ack_eliciting_sent + period
             if due < earliest:
                 earliest = due
-                self._level = HANDSHAKE
+                self.level = HANDSHAKE
         # 6.2.1: no probe timeout for application data before the handshake is confirmed.
         if (
             handshake_confirmed
@@ -197,5 +200,5 @@ class LossTimer:
             due = application.last_ack_eliciting_sent + period
             if due < earliest:
                 earliest = due
-                self._level = ONE_RTT
+                self.level = ONE_RTT
         return earliest

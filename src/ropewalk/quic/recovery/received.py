@@ -52,6 +52,8 @@ class ReceivedPackets:
         self._confirmed_below: i64 = 0
         # Largest number of the last ACK frame that had no room for all ranges.
         self._cut_short: i64 = -1
+        #: When the last ACK frame was written.
+        self._told_at = -INFINITY
         self._highs: list[int] = []
         self._lows: list[int] = []
 
@@ -124,6 +126,13 @@ class ReceivedPackets:
         """Whether an ACK must go out now, in a packet of its own if need be."""
         return self.ack_deadline <= now
 
+    def worth_repeating(self, now: float, interval: float) -> bool:
+        """Whether a packet that leaves anyway should say again what was said at least
+        ``interval`` seconds ago: the ACK may have been lost, and the peer, whose window is
+        full or whose probes have backed off, waits for it (13.2.1).
+        """
+        return self._largest_eliciting >= self._confirmed_below and now - self._told_at >= interval
+
     def write_ack(
         self, writer: BytesWriter, room: i64, now: float, ack_delay_exponent: i64
     ) -> bool:
@@ -164,6 +173,7 @@ class ReceivedPackets:
             self._cut_short = self.largest
         self.unacknowledged = 0
         self.ack_deadline = INFINITY
+        self._told_at = now
         return True
 
     def on_ack_of_ack(self, largest: i64) -> None:

@@ -56,6 +56,10 @@ class RouteRecovery:
         self.packets_spurious: i64 = 0
         self.bytes_spurious: i64 = 0
 
+        #: What an observer was told last.
+        self.told_phase = ""
+        self.told_samples: i64 = 0
+
         # Scratch of the ACK that is being processed.
         self.touched = False
 

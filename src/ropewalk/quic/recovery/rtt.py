@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from mypy_extensions import i64
+
 #: Timer granularity in seconds (RFC 9002 6.1.2).
 GRANULARITY: Final = 0.001
 
@@ -23,6 +25,7 @@ class RttEstimator:
         self.smoothed: float = initial_rtt
         self.variation: float = initial_rtt / 2
         self.has_sample = False
+        self.samples: i64 = 0
         #: When the first sample was taken; packets sent before cannot prove persistent
         #: congestion (RFC 9002 7.6.2).
         self.first_sample_time = 0.0
@@ -33,6 +36,7 @@ class RttEstimator:
         max_ack_delay where that applies and 0.0 for Initial packets (RFC 9002 5.3)."""
         latest = max(latest, 0.0)
         self.latest = latest
+        self.samples += 1
         if not self.has_sample:
             self.has_sample = True
             self.first_sample_time = now

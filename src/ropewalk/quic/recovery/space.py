@@ -47,6 +47,9 @@ class PacketSpace:
         self.acked: list[SentPacket] = []
         self.lost: list[SentPacket] = []
         self.reordering = ReorderingTolerance()
+        #: What was in ``lost`` up to this number had been overtaken by too many packets, the
+        #: rest by too much time (RFC 9002 6.1).
+        self.overtaken: i64 = -1
         #: ECN counts that the peer reported last (RFC 9000 19.3.2).
         self.peer_ect0: i64 = 0
         self.peer_ect1: i64 = 0
@@ -142,6 +145,8 @@ class PacketSpace:
             return
         eliciting = self.ack_eliciting_in_flight != eliciting_before
         newest = acked[len(acked) - 1]
+        # On a route of its own, so that no other one's packet decided when the ACK came (5.1).
+        eliciting = eliciting and newest.owner().touched
         if newest.packet_number == ack.largest and (eliciting or newest.ack_eliciting):
             self._sample_rtt(newest, ack_delay, now, handshake_confirmed, max_ack_delay)
         if spurious:
@@ -370,6 +375,7 @@ class PacketSpace:
         number = max(ledger.oldest, self._scan_from)
         largest = self.largest_acked
         certain = largest - self.reordering.packets
+        self.overtaken = certain
         self.loss_time = INFINITY
         first_left: i64 = -1
         route: RouteRecovery | None = None

@@ -22,6 +22,7 @@ from ropewalk.quic.streams.flow_control import ReceiveWindow, SendCredit
 from ropewalk.quic.streams.limits import LocalStreams, RemoteStreams
 from ropewalk.quic.streams.receive_stream import RECV, ReceiveStream
 from ropewalk.quic.streams.send_stream import RESET_SENT, SEND, SendStream
+from ropewalk.quic.types.watch import Watch
 from ropewalk.quic.wire.writers import (
     write_data_blocked,
     write_max_data,
@@ -51,7 +52,9 @@ class ControlFrames:
         credit: SendCredit,
         local: list[LocalStreams],
         remote: list[RemoteStreams],
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._window = window
         self._credit = credit
         self._local = local
@@ -122,6 +125,7 @@ class ControlFrames:
             credit.blocked_due = False
             write_data_blocked(writer, credit.limit)
             slot.add_token(TOKEN_DATA_BLOCKED, credit.limit)
+            self._tell_blocked(-1, credit.limit, "connection")
 
     def _write_limits(self, writer: BytesWriter, limit: i64, slot: SentPacket) -> None:
         for remote in self._remote:
@@ -138,6 +142,7 @@ class ControlFrames:
                 local.blocked_due = False
                 write_streams_blocked(writer, local.limit, local.bidirectional)
                 slot.add_token(TOKEN_STREAMS_BLOCKED, 1 if local.bidirectional else 0, local.limit)
+                self._tell_blocked(-1, local.limit, "stream_limit")
         self.limits_due = False
 
     def _write_sending(self, writer: BytesWriter, limit: i64, slot: SentPacket) -> None:
@@ -156,6 +161,7 @@ class ControlFrames:
                 stream.blocked_due = False
                 write_stream_data_blocked(writer, stream_id, stream.max_data)
                 slot.add_token(TOKEN_STREAM_DATA_BLOCKED, stream_id, stream.max_data)
+                self._tell_blocked(stream_id, stream.max_data, "stream")
         del self._sending[:done]
 
     def _write_receiving(self, writer: BytesWriter, limit: i64, slot: SentPacket) -> None:
@@ -174,6 +180,11 @@ class ControlFrames:
                 write_max_stream_data(writer, stream.stream_id, value)
                 slot.add_token(TOKEN_MAX_STREAM_DATA, stream.stream_id, value)
         del self._receiving[:done]
+
+    def _tell_blocked(self, stream_id: i64, limit: i64, kind: str) -> None:
+        watch = self._watch
+        if watch is not None:
+            watch.observer.blocked(watch.now, stream_id, limit, kind)
 
     # -- lost frames: sent again only while they still say something (RFC 9000 13.3)
 

@@ -14,6 +14,7 @@ from ropewalk.quic.types.error_codes import (
     INTERNAL_ERROR,
 )
 from ropewalk.quic.types.errors import StreamReset, StreamStateError, TransportError
+from ropewalk.quic.types.watch import Watch
 from ropewalk.quic.wire.frame_types import RESET_STREAM, STREAM
 
 RECV: Final = 0
@@ -33,6 +34,15 @@ READ: Final = 3
 DISCARD: Final = 4
 
 _STATE_NAMES: Final = ("Recv", "Size Known", "Data Recvd", "Reset Recvd", "Data Read", "Reset Read")
+#: The same as observers know them.
+_WATCHED_NAMES: Final = (
+    "receive",
+    "size_known",
+    "data_received",
+    "reset_received",
+    "data_read",
+    "reset_read",
+)
 
 #: Figure 3 of RFC 9000; a row for each state, a column for each of the events above.
 #: -1 marks what cannot happen. Once the size is known, nothing but the missing bytes would
@@ -81,8 +91,14 @@ class ReceiveStream:
     """State, buffer and window of one stream's receiving part."""
 
     def __init__(
-        self, stream_id: i64, window: ReceiveWindow, connection: ReceiveWindow, budget: PieceBudget
+        self,
+        stream_id: i64,
+        window: ReceiveWindow,
+        connection: ReceiveWindow,
+        budget: PieceBudget,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self.stream_id: i64 = stream_id
         self.state: i64 = RECV
         self.buffer = ReceiveBuffer()
@@ -106,6 +122,14 @@ class ReceiveStream:
             raise AssertionError(
                 f"stream {self.stream_id}: event {event} cannot happen in state "
                 f"{_STATE_NAMES[self.state]}"
+            )
+        if self._watch is not None and following != self.state:
+            self._watch.observer.stream_state(
+                self._watch.now,
+                self.stream_id,
+                False,
+                _WATCHED_NAMES[self.state],
+                _WATCHED_NAMES[following],
             )
         self.state = following
 

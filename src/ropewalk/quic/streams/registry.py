@@ -19,6 +19,7 @@ from ropewalk.quic.types.configuration import Configuration
 from ropewalk.quic.types.error_codes import STREAM_LIMIT_ERROR, STREAM_STATE_ERROR
 from ropewalk.quic.types.errors import StreamStateError, TransportError
 from ropewalk.quic.types.events import Event, StreamOpened
+from ropewalk.quic.types.watch import Watch
 
 #: Which part of a stream a frame or a call is about.
 SENDING: Final = 0
@@ -60,7 +61,9 @@ class StreamRegistry:
         events: list[Event],
         window: ReceiveWindow,
         clock: WindowClock,
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._events = events
         self._window = window
         self._clock = clock
@@ -174,6 +177,8 @@ class StreamRegistry:
         """Drop a stream that is done. True when the peer should get a new stream limit."""
         stream_id: i64 = stream.stream_id
         del self.streams[int(stream_id)]
+        if self._watch is not None:
+            self._watch.observer.stream_closed(self._watch.now, stream_id, stream.was_reset)
         if stream.was_reset:
             self.reset += 1
         else:
@@ -188,11 +193,15 @@ class StreamRegistry:
         send: SendStream | None = None
         receive: ReceiveStream | None = None
         if both or ours:
-            send = SendStream(stream_id, self.first_limit(stream_id), self._send_buffer)
+            send = SendStream(
+                stream_id, self.first_limit(stream_id), self._send_buffer, self._watch
+            )
         if both or not ours:
             window = ReceiveWindow(self._stream_window, self._stream_window_limit, self._clock)
-            receive = ReceiveStream(stream_id, window, self._window, self._budget)
+            receive = ReceiveStream(stream_id, window, self._window, self._budget, self._watch)
         stream = Stream(stream_id, send, receive)
         self.streams[int(stream_id)] = stream
         self.opened += 1
+        if self._watch is not None:
+            self._watch.observer.stream_opened(self._watch.now, stream_id, not ours)
         return stream

@@ -8,6 +8,7 @@ from mypy_extensions import i64
 
 from ropewalk.quic.streams.send_buffer import SendBuffer
 from ropewalk.quic.types.errors import StopSending, StreamStateError
+from ropewalk.quic.types.watch import Watch
 
 READY: Final = 0
 SEND: Final = 1
@@ -24,6 +25,15 @@ ALL_ACKED: Final = 3
 RESET_ACKED: Final = 4
 
 _STATE_NAMES: Final = ("Ready", "Send", "Data Sent", "Data Recvd", "Reset Sent", "Reset Recvd")
+#: The same as observers know them.
+_WATCHED_NAMES: Final = (
+    "ready",
+    "send",
+    "data_sent",
+    "data_received",
+    "reset_sent",
+    "reset_received",
+)
 
 #: Figure 2 of RFC 9000; a row for each state, a column for each of the events above.
 #: -1 marks what cannot happen.
@@ -60,7 +70,10 @@ class SendStream:
     the last block are that scheduler's notes.
     """
 
-    def __init__(self, stream_id: i64, max_data: i64, capacity: i64) -> None:
+    def __init__(
+        self, stream_id: i64, max_data: i64, capacity: i64, watch: Watch | None = None
+    ) -> None:
+        self._watch = watch
         self.stream_id: i64 = stream_id
         self.state: i64 = READY
         self.buffer = SendBuffer()
@@ -103,6 +116,14 @@ class SendStream:
             raise AssertionError(
                 f"stream {self.stream_id}: event {event} cannot happen in state "
                 f"{_STATE_NAMES[self.state]}"
+            )
+        if self._watch is not None and following != self.state:
+            self._watch.observer.stream_state(
+                self._watch.now,
+                self.stream_id,
+                True,
+                _WATCHED_NAMES[self.state],
+                _WATCHED_NAMES[following],
             )
         self.state = following
 

@@ -45,6 +45,7 @@ from ropewalk.quic.types.events import (
     StreamStoppedByPeer,
     StreamWritable,
 )
+from ropewalk.quic.types.watch import Watch
 from ropewalk.quic.wire.frame_types import (
     MAX_STREAM_DATA,
     MAX_STREAMS_BIDI,
@@ -73,7 +74,14 @@ class Streams:
     stream are ignored.
     """
 
-    def __init__(self, is_client: bool, config: Configuration, events: list[Event]) -> None:
+    def __init__(
+        self,
+        is_client: bool,
+        config: Configuration,
+        events: list[Event],
+        watch: Watch | None = None,
+    ) -> None:
+        self._watch = watch
         self._events = events
         self._clock = WindowClock()
         self._credit = SendCredit()
@@ -81,10 +89,10 @@ class Streams:
             config.connection_window, config.connection_window_limit, self._clock
         )
         self._window = window
-        registry = StreamRegistry(is_client, config, events, window, self._clock)
+        registry = StreamRegistry(is_client, config, events, window, self._clock, watch)
         self._registry = registry
         self._streams = registry.streams
-        self._control = ControlFrames(window, self._credit, registry.local, registry.remote)
+        self._control = ControlFrames(window, self._credit, registry.local, registry.remote, watch)
         self._scheduler = FrameScheduler(self._credit, self._control)
 
     # -- set-up and tuning
@@ -139,6 +147,9 @@ class Streams:
         size: i64 = send.write(data)
         if size > 0:
             self._scheduler.update(send)
+            if self._watch is not None:
+                offset = send.buffer.chunks.end - size
+                self._watch.observer.stream_data(self._watch.now, stream_id, offset, size, True)
         return int(size)
 
     def finish(self, stream_id: i64) -> None:
@@ -199,6 +210,10 @@ class Streams:
         except StreamReset:
             self._retire(stream)
             raise
+        if data and self._watch is not None:
+            size: i64 = len(data)
+            offset = receive.window.consumed - size
+            self._watch.observer.stream_data(self._watch.now, stream_id, offset, size, False)
         if receive.credit_due():
             self._control.queue_receiving(receive)
         if receive.is_done():

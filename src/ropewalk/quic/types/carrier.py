@@ -79,6 +79,30 @@ class Resolver(ABC):
         """Addresses in the order of preference. Raises ``ConfigurationError`` for none."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
+class NetworkProvider(ABC):
+    """Where carriers and addresses come from: the system's network, or a simulated one.
+
+    One object may serve many endpoints. ``local`` is the number by which the driver knows
+    the carrier.
+    """
+
+    @abstractmethod
+    async def resolve(self, host: str, port: int) -> Sequence[Address]:
+        """Addresses of a host in order of preference. ``ConfigurationError`` for none."""
+
+    @abstractmethod
+    def connect(self, remote: Address, local: int) -> Carrier:
+        """A carrier to one peer. ``ConnectionLost`` where no way leads there."""
+
+    @abstractmethod
+    def bind(self, ip: str, port: int, local: int) -> Carrier:
+        """A carrier that hears everybody; ``""`` takes all addresses, port 0 a free port.
+
+        ``ConfigurationError`` where the address is taken or not this machine's.
+        """
+
+
 @dataclass(frozen=True)
 class LinkChange:
     """A local interface or address came, went, or changed."""

@@ -115,6 +115,7 @@ class Configuration:
     congestion: str = "cubic"
 
     extensions: tuple[FrameExtension, ...] = ()
+    #: Who watches; asked for each connection who watches that one.
     observer: Observer | None = None
 
     def __post_init__(self) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
+
+#: A slow-start threshold that no window reaches.
+NO_THRESHOLD: Final = 0x3FFF_FFFF_FFFF_FFFF
 
 
 @final
@@ -56,6 +59,13 @@ class CongestionController:
         bound: i64 = max(14720, 2 * max_datagram_size)
         self.congestion_window = min(window, bound)
         self.pacing_rate = 0.0
+        #: bytes; steers nothing here, observers are told of it
+        self.slow_start_threshold: i64 = NO_THRESHOLD
+
+    def phase_name(self) -> str:
+        """What the controller is doing, for observers: "slow_start", "congestion_avoidance",
+        "recovery" or a word of its own."""
+        return ""
 
     def on_sent(self, now: float, size: i64, bytes_in_flight: i64, packet_number: i64) -> None:
         """A packet in flight was sent; ``bytes_in_flight`` already counts it."""

@@ -148,6 +148,11 @@ class TlsClient(TlsSession):
     def _expect(self, message_type: int) -> None:
         state: int = self._state
         expected = _EXPECTED[state]
+        if state == _CONNECTED and message_type == tls.CERTIFICATE_REQUEST:
+            # RFC 9001 4.4 names this code, for no stream could be told whom it concerns.
+            raise TransportError(
+                PROTOCOL_VIOLATION, "the server asks for a certificate after the handshake", 0x06
+            )
         if message_type not in expected:
             raise unexpected(message_type, tls.MESSAGE_NAMES[expected[-1]])
 
@@ -289,8 +294,9 @@ class TlsClient(TlsSession):
         if len(names) != 1:
             raise HandshakeError(tls.DECODE_ERROR, "the server chose more than one protocol")
         if names[0] not in self._alpn_names:
+            # RFC 9001 8.1: this alert whenever the negotiation of a protocol fails.
             raise HandshakeError(
-                tls.ILLEGAL_PARAMETER, f"the server chose protocol {names[0]!r}, not offered"
+                tls.NO_APPLICATION_PROTOCOL, f"the server chose protocol {names[0]!r}, not offered"
             )
         self.alpn = names[0].decode()
 

@@ -6,15 +6,18 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
-from ropewalk.quic.recovery.congestion.hystart import DONE, HyStart
+from ropewalk.quic.recovery.congestion.hystart import CONSERVATIVE, DONE, HyStart
 from ropewalk.quic.recovery.congestion.recovery_period import RecoveryPeriod
 from ropewalk.quic.recovery.congestion.window_use import WindowUse
-from ropewalk.quic.types.congestion import CongestionController, CongestionGroup, RateSample
+from ropewalk.quic.types.congestion import (
+    NO_THRESHOLD,
+    CongestionController,
+    CongestionGroup,
+    RateSample,
+)
 
 #: kMinimumWindow in datagrams (RFC 9002 7.2).
 MINIMUM_WINDOW: Final = 2
-#: A slow-start threshold that no window reaches.
-UNLIMITED: Final = 0x3FFF_FFFF_FFFF_FFFF
 
 
 def initial_window(max_datagram_size: i64) -> i64:
@@ -33,12 +36,13 @@ class LossBasedController(CongestionController):
     def __init__(self, max_datagram_size: i64, group: CongestionGroup | None = None) -> None:
         super().__init__(max_datagram_size, group)
         self.congestion_window = initial_window(max_datagram_size)
-        self.slow_start_threshold: i64 = UNLIMITED
         self.period = RecoveryPeriod()
         self._hystart = HyStart()
         self._use = WindowUse()
+        #: nothing sent since the last reduction has been acknowledged yet
+        self._recovering = False
         self._window_before: i64 = 0
-        self._threshold_before: i64 = UNLIMITED
+        self._threshold_before: i64 = NO_THRESHOLD
 
     # -- what a subclass fills in
 
@@ -77,12 +81,13 @@ class LossBasedController(CongestionController):
         # is acknowledged.
         if sample.acked == 0 or self.period.covers(sample.largest_sent_time):
             return
+        self._recovering = False
         window = self.congestion_window
         if window < self.slow_start_threshold:
             growth = self._hystart.growth(sample)
             if self._use.allows_doubling(window):
                 self.congestion_window = window + growth
-            if self._hystart.phase == DONE and self.slow_start_threshold == UNLIMITED:
+            if self._hystart.phase == DONE and self.slow_start_threshold == NO_THRESHOLD:
                 self.slow_start_threshold = self.congestion_window
         elif self._use.allows_growth(window, sample, self.max_datagram_size):
             self.avoid_congestion(now, sample, smoothed_rtt)
@@ -107,6 +112,7 @@ class LossBasedController(CongestionController):
             # RFC 9002 7.6.2 and B.8.
             self.congestion_window = self.minimum_window()
             self.period.forget()
+            self._recovering = False
             self.collapse(now)
 
     def on_ecn(self, now: float, sent_time: float, ce_count: i64, bytes_in_flight: i64) -> None:
@@ -120,6 +126,7 @@ class LossBasedController(CongestionController):
             self.congestion_window = max(self.congestion_window, self._window_before)
             self.slow_start_threshold = self._threshold_before
             self._hystart.resume()
+            self._recovering = False
             self.undo(now)
 
     def on_mtu(self, max_datagram_size: i64) -> None:
@@ -130,11 +137,22 @@ class LossBasedController(CongestionController):
     def on_route_change(self, now: float) -> None:
         """See the base class."""
         self.congestion_window = initial_window(self.max_datagram_size)
-        self.slow_start_threshold = UNLIMITED
+        self.slow_start_threshold = NO_THRESHOLD
         self._hystart = HyStart()
         self._use = WindowUse()
         self.period.forget()
+        self._recovering = False
         self.collapse(now)
+
+    def phase_name(self) -> str:
+        """See the base class."""
+        if self._recovering:
+            return "recovery"
+        if self.congestion_window >= self.slow_start_threshold:
+            return "congestion_avoidance"
+        if self._hystart.phase == CONSERVATIVE:
+            return "conservative_slow_start"
+        return "slow_start"
 
     def minimum_window(self) -> i64:
         """Two datagrams, in bytes."""
@@ -145,5 +163,6 @@ class LossBasedController(CongestionController):
         self._threshold_before = self.slow_start_threshold
         self._hystart.stop()
         self.period.begin(now, lost_bytes)
+        self._recovering = True
         self.congestion_window = max(self.reduce(now), self.minimum_window())
         self.slow_start_threshold = self.congestion_window
