@@ -9,12 +9,12 @@ PIP := python -m pip --disable-pip-version-check --quiet install
 
 SOURCES := pyproject.toml setup.py $(shell find src -name '__pycache__' -prune -o \( -type d -o -name '*.py' -o -name py.typed \) -print)
 
-.PHONY: build demo test test-pure lint docs interop bench clean help
+.PHONY: build demo test test-pure soak fuzz lint docs interop lab figures bench clean help
 .DEFAULT_GOAL := help
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
-	@echo "also: build, test-pure, lint, docs, interop, bench, clean"
+	@echo "also: build, test-pure, soak, fuzz, lint, docs, interop, lab, figures, bench, clean"
 
 build: .venv/.built
 	@true
@@ -28,11 +28,20 @@ test: .venv/.built .venv/.group-test
 test-pure: .venv-pure/.built .venv-pure/.group-test
 	ROPEWALK_EXPECT=interpreted .venv-pure/bin/python -m pytest $(PYTEST_ARGS)
 
+# Long runs of the property machine: make soak SOAK_ARGS="--first 10000 --count 500"
+soak: .venv/.built .venv/.group-test
+	.venv/bin/python -m tests.property.soak $(SOAK_ARGS)
+
+# Seconds for each target: make fuzz FUZZ_SECONDS=600 FUZZ_TARGETS="frames packets"
+FUZZ_SECONDS ?= 60
+fuzz: .venv-pure/.built .venv-pure/.group-fuzz
+	.venv-pure/bin/python -m fuzz.run $(FUZZ_TARGETS) --seconds $(FUZZ_SECONDS)
+
 lint: .venv/.built .venv/.group-lint
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy --strict
-	.venv/bin/python tools/shift_lint.py src/ropewalk/quic src/ropewalk/http3
+	.venv/bin/python tools/shift_lint.py
 	PYTHONPATH=src .venv/bin/lint-imports --no-cache
 	PYTHONPATH=src .venv/bin/lint-imports --no-cache --config tools/circles.toml
 
@@ -43,6 +52,14 @@ docs: .venv/.group-docs
 
 interop: .venv/.built
 	.venv/bin/python interop/run.py
+
+# The whole catalogue, on two processes; MARKDOWN=docs/lab.md writes the table into that page.
+lab: .venv/.built
+	.venv/bin/ropewalk lab run --all --jobs 2 $(if $(MARKDOWN),--markdown $(MARKDOWN))
+
+# Congestion controllers on the lab's networks, into docs/lab.md.
+figures: .venv/.built
+	.venv/bin/python bench/lab_figures.py
 
 bench: .venv/.built .venv-pure/.built .venv/.group-interop
 	.venv/bin/python bench/run.py
@@ -89,6 +106,10 @@ MODE := $(if $(filter-out 0,$(ROPEWALK_PURE)),interpreted,$(if $(shell command -
 	@$*/bin/$(PIP) --group test
 	@touch $@
 
+%/.group-fuzz: %/.group-build pyproject.toml
+	@$*/bin/$(PIP) --group fuzz
+	@touch $@
+
 %/.group-lint: %/.group-build pyproject.toml
 	@$*/bin/$(PIP) --group lint
 	@touch $@
@@ -102,5 +123,5 @@ MODE := $(if $(filter-out 0,$(ROPEWALK_PURE)),interpreted,$(if $(shell command -
 	@touch $@
 
 # Kept by name: a bare .SECONDARY would let a missing stamp pass for made.
-.PRECIOUS: %/.made %/.group-build %/.group-test %/.group-lint %/.group-docs %/.group-interop
+.PRECIOUS: %/.made %/.group-build %/.group-test %/.group-fuzz %/.group-lint %/.group-docs %/.group-interop
 .DELETE_ON_ERROR:

@@ -12,11 +12,14 @@ from ropewalk.quic.types.errors import Unsupported
 
 #: Subcommand → module and attribute of its click command.
 _COMMANDS: Final = {
+    "conformance": ("ropewalk.cli.conformance", "conformance"),
     "demo": ("ropewalk.cli.demo", "demo"),
     "doctor": ("ropewalk.cli.doctor", "doctor"),
     "get": ("ropewalk.cli.get", "get"),
+    "lab": ("ropewalk.cli.lab", "lab"),
     "perf": ("ropewalk.cli.perf", "perf"),
     "serve": ("ropewalk.cli.serve", "serve"),
+    "trace": ("ropewalk.cli.trace", "trace"),
 }
 
 

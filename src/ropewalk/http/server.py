@@ -303,7 +303,8 @@ class ServerSession(Session):
         fields = [(b":status", b"%d" % response.status), *headers.to_wire()]
         bodiless = request.method == "HEAD" or response.status in (204, 304)
         if "date" not in headers:
-            fields.append((b"date", formatdate(usegmt=True).encode()))
+            now = self.connection.core.state.config.wall_clock()
+            fields.append((b"date", formatdate(now, usegmt=True).encode()))
         counted = response.status not in (204, 304) and "content-length" not in headers
         if counted and isinstance(body, bytes):
             fields.append((b"content-length", b"%d" % len(body)))

@@ -1,0 +1,491 @@
+"""What a scenario is made of: topology, traffic, what happens, and what must hold.
+
+Everything is a frozen value, so that a scenario can be written as TOML, changed by
+``--set`` and kept in a replay file (:mod:`ropewalk.lab.scenario_file`). Times are virtual
+seconds since the run began, rates bytes per second, sizes bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal
+
+from ropewalk.quic.types.errors import ConfigurationError
+
+#: In TOML a number, or text with a unit: "20 ms", "50 Mbit/s", "3 MB".
+Seconds = Annotated[float, "seconds"]
+Rate = Annotated[float, "rate"]
+Size = Annotated[int, "bytes"]
+
+Family = Literal["happy path", "loss", "streams", "close", "http3", "hostile", "soak", "networks"]
+#: The families of the catalogue, and what they are about.
+FAMILIES: Final[dict[str, str]] = {
+    "happy path": "what everybody does every day, on networks that behave",
+    "loss": "loss, late and lost acknowledgements, probe timeouts",
+    "streams": "streams, flow control, resets, pauses",
+    "close": "closing, draining, time running out, cancelling",
+    "http3": "requests and responses, GOAWAY, fields",
+    "hostile": "peers that break the rules",
+    "soak": "hours of virtual time and thousands of streams",
+    "networks": "outages, NATs, bottlenecks, queues of every kind",
+}
+_NAME: Final = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises ``ConfigurationError`` unless it is lower-case words joined by ``_`` or ``-``."""
+    if _NAME.fullmatch(name) is None:
+        raise ConfigurationError(
+            f"{what} is called {name!r}; names are lower-case letters and digits, joined by _ or -"
+        )
+
+
+# -- topology
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSpec:
+    """A machine. Its interfaces are numbered in the order of ``addresses`` (IP addresses;
+    none means one, made up). ``settings`` replace fields of its connections' configuration.
+    ``retry`` has a server prove each client's address first (RFC 9000 8.1.2)."""
+
+    name: str
+    role: Literal["client", "server"] = "client"
+    addresses: tuple[str, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    #: how long it gathers what arrives, as GRO does, and how many datagrams at most
+    coalescing: Seconds = 0.0
+    segments: int = 64
+    retry: bool = False
+    #: a server's certificate; RSA signatures cannot be seeded: set ``decrypted_trace``
+    certificate: Literal["ecdsa", "rsa"] = "ecdsa"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSpec:
+    """A line, both ways: "up" leads from the client's side to the server's.
+
+    A ``preset`` of :mod:`ropewalk.sim.presets`, changed by ``both`` and then by ``up`` and
+    ``down``: fields of :class:`~ropewalk.sim.link.LinkProfile`. In TOML the fields of
+    ``both`` stand directly in the link's table, and "none" takes away a preset's
+    ``loss_model``, ``queue``, ``trace`` or ``handovers``. ``queue_bdp`` gives both directions a
+    drop-tail queue of so many bandwidth-delay products.
+    """
+
+    name: str
+    preset: str = ""
+    queue_bdp: float = 0.0
+    both: Mapping[str, object] = field(default_factory=dict)
+    up: Mapping[str, object] = field(default_factory=dict)
+    down: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NatSpec:
+    """A NAT whose outside address is ``outside``; it forgets a mapping through which nothing
+    left for ``timeout`` seconds."""
+
+    name: str
+    outside: str = "198.51.100.1"
+    timeout: Seconds = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiddleboxSpec:
+    """A box that drops UDP (all of it, or payloads above ``largest``) or meddles with ECN."""
+
+    name: str
+    drops_udp: bool = False
+    largest: Size = 65507
+    ecn: Literal["pass", "bleach", "drop"] = "pass"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteSpec:
+    """What lies between two interfaces: names of links, NATs and middleboxes in order, from
+    the client's side. An interface is a host's name, or "name:1" for its second one."""
+
+    client: str = "client"
+    server: str = "server"
+    via: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topology:
+    """Hosts and what joins them.
+
+    Without ``routes`` every client's interface reaches every server's through all boxes and
+    links in the order given, so that one link is a bottleneck shared by all.
+    """
+
+    hosts: tuple[HostSpec, ...] = (
+        HostSpec(name="client"),
+        HostSpec(name="server", role="server"),
+    )
+    links: tuple[LinkSpec, ...] = ()
+    nats: tuple[NatSpec, ...] = ()
+    middleboxes: tuple[MiddleboxSpec, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()
+
+
+# -- traffic
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlowSpec:
+    """Traffic from one client to one server, by default over a connection of its own.
+
+    ========== =====================================================================
+    kind       what it does
+    ========== =====================================================================
+    bulk       ``download`` and ``upload`` bytes over ``streams`` streams at once; with a
+               ``duration`` instead: as much as goes through in that time
+    requests   ``count`` exchanges of ``upload`` for ``download`` bytes, each on a fresh
+               stream, ``streams`` at a time, begun ``interval`` apart
+    messages   one stream of messages of ``size`` bytes at ``rate``, ``count`` of them or
+               for ``duration``
+    datagrams  the same in DATAGRAM frames
+    idle       connects and waits for ``duration``
+    ========== =====================================================================
+    """
+
+    name: str
+    kind: Literal["bulk", "requests", "messages", "datagrams", "idle"] = "bulk"
+    client: str = "client"
+    server: str = "server"
+    #: the client's interface
+    interface: int = 0
+    #: name of an earlier flow on whose connection this one runs, too
+    over: str = ""
+    start: Seconds = 0.0
+    duration: Seconds = 0.0
+    #: seconds at the beginning that goodput does not count
+    warmup: Seconds = 0.0
+    download: Size = 0
+    upload: Size = 0
+    streams: int = 1
+    count: int = 0
+    interval: Seconds = 0.0
+    rate: Rate = 0.0
+    size: Size = 1000
+    #: which way messages, datagrams and timed bulk go ("both" is for bulk)
+    direction: Literal["down", "up", "both"] = "down"
+    #: what the application writes in one call
+    chunk: Size = 65536
+    congestion: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    #: who closes the connection when its flows are done, and with which code
+    closes: Literal["client", "server", "nobody"] = "client"
+    close_code: int = 0
+
+    def __post_init__(self) -> None:
+        check_name("a flow", self.name)
+        if self.streams < 1:
+            raise ConfigurationError(f"flow {self.name}: streams is {self.streams}; 1 or more")
+        if self.kind in ("messages", "datagrams") and not self.rate > 0:
+            raise ConfigurationError(f"flow {self.name}: {self.kind} need a rate")
+        if self.direction == "both" and self.kind != "bulk":
+            raise ConfigurationError(f"flow {self.name}: only bulk goes both ways")
+        if self.kind == "datagrams" and self.size < 8:
+            raise ConfigurationError(f"flow {self.name}: a datagram has 8 bytes or more")
+        if self.kind == "requests" and not (self.count or self.duration):
+            raise ConfigurationError(f"flow {self.name}: requests need a count or a duration")
+        if self.kind == "messages" and not (self.count or self.duration):
+            raise ConfigurationError(f"flow {self.name}: messages need a count or a duration")
+        if self.kind == "datagrams" and not (self.count or self.duration):
+            raise ConfigurationError(f"flow {self.name}: datagrams need a count or a duration")
+
+
+# -- what happens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """Something that happens at a time. In TOML ``do`` names the kind. ``at`` counts from the
+    start of the run, or with ``since``, the name of a flow, from the moment at which its
+    client knows that the handshake is confirmed."""
+
+    at: Seconds
+    since: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkDown(Happening):
+    """A link carries nothing, for ``lasting`` seconds or (0) for good; ``way`` or both ways."""
+
+    link: str
+    way: Literal["both", "up", "down"] = "both"
+    lasting: Seconds = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkUp(Happening):
+    """A link carries packets again."""
+
+    link: str
+    way: Literal["both", "up", "down"] = "both"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InterfaceDown(Happening):
+    """A host's interface goes down, for ``lasting`` seconds or (0) for good."""
+
+    host: str
+    interface: int = 0
+    lasting: Seconds = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeProfile(Happening):
+    """A link's figures change, for ``lasting`` seconds or (0) for good."""
+
+    link: str
+    way: Literal["both", "up", "down"] = "both"
+    lasting: Seconds = 0.0
+    profile: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropDatagrams(Happening):
+    """From this moment on the datagrams number ``first`` to ``last`` (counted from 1) that
+    enter the link are lost; with ``every`` only each so-many-th of them."""
+
+    link: str
+    way: Literal["up", "down"]
+    first: int = 1
+    last: int = 1
+    every: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebindPort(Happening):
+    """A NAT forgets its mappings and takes other ports for what comes next."""
+
+    nat: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebindAddress(Happening):
+    """A NAT gets another outside address."""
+
+    nat: str
+    outside: str
+
+
+Side = Literal["client", "server"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfConnection(Happening):
+    """Something that one side of a flow's connection does."""
+
+    flow: str
+    side: Side = "client"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyUpdate(OfConnection):
+    """One side of a flow's connection updates its keys (RFC 9001 6)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ping(OfConnection):
+    """One side asks the other for a sign of life."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Close(OfConnection):
+    """One side closes the connection with an application code."""
+
+    code: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseReading(OfConnection):
+    """One side's application stops reading, for ``lasting`` seconds or (0) for good."""
+
+    lasting: Seconds = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeReading(OfConnection):
+    """One side's application reads again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetStream(OfConnection):
+    """One side gives up sending on the flow's stream number ``stream`` (counted from 0)."""
+
+    stream: int = 0
+    code: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopStream(OfConnection):
+    """One side stops reading the flow's stream number ``stream`` (counted from 0)."""
+
+    stream: int = 0
+    code: int = 0
+
+
+#: The word in TOML for each happening.
+HAPPENINGS: Final[dict[str, type[Happening]]] = {
+    "link down": LinkDown,
+    "link up": LinkUp,
+    "interface down": InterfaceDown,
+    "change profile": ChangeProfile,
+    "drop datagrams": DropDatagrams,
+    "rebind port": RebindPort,
+    "rebind address": RebindAddress,
+    "key update": KeyUpdate,
+    "ping": Ping,
+    "close": Close,
+    "pause reading": PauseReading,
+    "resume reading": ResumeReading,
+    "reset stream": ResetStream,
+    "stop stream": StopStream,
+}
+
+
+# -- what must hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What must hold when the run is over. In TOML ``that`` names the kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intact(Expectation):
+    """Everything that the flow was to carry arrived, in order and unchanged. No ``flow``
+    means all of them."""
+
+    flow: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed(Expectation):
+    """The connection of a flow is closed on one side, and for this reason: one of the
+    classes of the error tree by name, with its code (-1: any). No ``flow`` means all."""
+
+    flow: str = ""
+    side: Side = "client"
+    error: str = "ApplicationError"
+    code: int = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamsEnded(Expectation):
+    """So many of the flow's streams ended in each way, as its client saw them (-1: any)."""
+
+    flow: str
+    complete: int = -1
+    reset: int = -1
+    stopped: int = -1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound(Expectation):
+    """A figure lies within bounds: one of a flow (:data:`FLOW_FIGURES`), or of a link's
+    direction, "access.down" (:data:`LINK_FIGURES`). No ``flow`` means all of them."""
+
+    figure: str
+    flow: str = ""
+    link: str = ""
+    least: float = float("-inf")
+    most: float = float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fair(Expectation):
+    """Jain's index over the goodput of the flows (none named: all) is at least this."""
+
+    flows: tuple[str, ...] = ()
+    least: float = 0.95
+
+
+#: The word in TOML for each expectation.
+EXPECTATIONS: Final[dict[str, type[Expectation]]] = {
+    "intact": Intact,
+    "closed": Closed,
+    "streams ended": StreamsEnded,
+    "bound": Bound,
+    "fair": Fair,
+}
+
+#: Figures of a flow that :class:`Bound` knows, and what they mean.
+FLOW_FIGURES: Final[dict[str, str]] = {
+    "handshake_time": "seconds from the start to a complete handshake, -1 for never",
+    "completion_time": "seconds from the start to the last byte, -1 for never",
+    "closed_time": "seconds from the start until the client's connection was closed",
+    "goodput": "application bytes per second after the warm-up, both ways together",
+    "received": "application bytes that arrived, both ways together",
+    "streams_complete": "streams that the client saw end in order",
+    "latency_p50": "seconds, half of the messages or exchanges took less",
+    "latency_p95": "seconds, 95 % took less",
+    "latency_p99": "seconds, 99 % took less",
+    "latency_max": "seconds that the slowest took",
+    "delivered_share": "of the messages or datagrams sent, those that arrived",
+    "packets_sent": "packets that client and server sent",
+    "packets_lost": "packets that client and server declared lost",
+    "spurious_losses": "packets declared lost and acknowledged after all",
+    "probe_timeouts": "probe timeouts of client and server",
+    "key_updates": "generation of the keys, the higher of both sides",
+    "client_probe_timeouts": "probe timeouts of the client",
+    "server_probe_timeouts": "probe timeouts of the server",
+    "routes": "addresses that the server sent to",
+}
+#: Figures of one direction of a link that :class:`Bound` knows.
+LINK_FIGURES: Final[dict[str, str]] = {
+    "use": "share of the rate that was used after the first flow's warm-up",
+    "payload_rate": "UDP payload that arrived in that time, bytes per second",
+    "dropped": "datagrams dropped, whatever the reason",
+    "dropped_queue": "datagrams that found the queue full, or were dropped by it",
+    "dropped_mtu": "datagrams that were too large",
+    "delivered": "datagrams delivered",
+    "largest_queue": "packets in the queue at the worst moment",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A run that can be repeated. ``time_limit`` ends it, whatever still runs by then.
+
+    ``decrypted_trace`` compares runs by what the packets said instead of their bytes, for
+    handshakes that cannot be seeded (ML-KEM, RSA-PSS).
+    """
+
+    name: str
+    family: Family
+    about: str
+    seed: int = 1
+    time_limit: Seconds = 3600.0
+    topology: Topology = Topology()
+    flows: tuple[FlowSpec, ...] = ()
+    happenings: tuple[Happening, ...] = ()
+    expect: tuple[Expectation, ...] = (Intact(),)
+    decrypted_trace: bool = False
+
+    def __post_init__(self) -> None:
+        check_name("a scenario", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomScenario:
+    """A scenario that is a function: for hostile peers, HTTP/3 and the async API.
+
+    ``play`` receives a :class:`~ropewalk.lab.trial.Trial`; ``parameters`` are the names that
+    ``--set`` may change, with their values.
+    """
+
+    name: str
+    family: Family
+    about: str
+    play: Callable[..., None]
+    seed: int = 1
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name("a scenario", self.name)

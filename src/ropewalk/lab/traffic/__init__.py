@@ -1,0 +1,1 @@
+"""What scenarios send: bulk, requests, messages and datagrams, checked byte for byte."""
