@@ -56,7 +56,10 @@ class Trace:
         self._begun = True
         self._flushed = now
         trace: dict[str, object] = {
-            "vantage_point": {"type": "client" if is_client else "server"},
+            "vantage_point": {
+                "name": "ropewalk",
+                "type": "client" if is_client else "server",
+            },
             "event_schemas": _SCHEMAS,
             "common_fields": {
                 "group_id": group,

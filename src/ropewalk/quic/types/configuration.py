@@ -196,7 +196,7 @@ class EndpointConfiguration:
     max_half_open: int = 1_000
     max_waiting_datagrams: int = 8
     #: A Retry token is good for this long, a NEW_TOKEN token for the longer time.
-    retry_token_lifetime: float = 10.0
+    retry_token_lifetime: float = 30.0
     new_token_lifetime: float = 24 * 3600.0
     #: Makes NEW_TOKEN tokens good for one connection only (RFC 9000 8.1.4).
     replay_guard: ReplayGuard | None = None
