@@ -85,7 +85,7 @@ def test_expired_retry_token_is_refused() -> None:
     held = [item[2] for item in pair.wire if item[1]]
     pair.wire.clear()
     assert held
-    pair.now += 11.0
+    pair.now += 31.0
     for datagram in held:
         pair.deliver_to_server(datagram)
     assert pair.server_endpoint.incoming() == []

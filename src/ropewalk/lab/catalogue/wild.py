@@ -34,7 +34,7 @@ def wild_scenario(seed: int) -> Scenario:
     """The order of the draws is part of the seeds' meaning: append, do not rearrange."""
     draw = random.Random(f"wild/{seed}")  # noqa: S311 - it has to repeat
     link = LinkSpec(name="line", up=_line(draw), down=_line(draw))
-    # A Retry token is good for ten seconds, and bad lines take longer to bring it back.
+    # A Retry token is good for half a minute, and bad lines may take longer to bring it back.
     tame = max(float(str(way["loss"])) for way in (link.up, link.down)) <= 0.05
     settings = {
         "idle_timeout": 600.0,
