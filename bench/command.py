@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import statistics
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from arena import Arena
 from contenders import Contender
-from rounds import Arena, Child, RunFailed, free_port
+from rounds import Child, RunFailed
 
 _READY_SECONDS = 20.0
 _RUN_SECONDS = 60.0
@@ -17,6 +19,13 @@ _RUN_SECONDS = 60.0
 _SIZES = {"compiled": 1_000_000_000, "interpreted": 200_000_000}
 
 Figures = Mapping[str, float | int | str]
+
+
+def free_port() -> int:
+    """A UDP port of loopback that nobody has just now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def measure_command(stack: Contender, arena: Arena, rounds: int) -> list[Figures]:
@@ -32,7 +41,8 @@ def _run(stack: Contender, arena: Arena, direction: str) -> Figures:
     where = f"127.0.0.1:{free_port()}"
     mtu = ["--mtu", str(arena.mtu)]
     serve = [command, "perf", "serve", "--bind", where, *mtu, "--json"]
-    with Child([*serve, "--cert", arena.certificate, "--key", arena.key]) as server:
+    pair = ["--cert", str(arena.certificate), "--key", str(arena.key)]
+    with Child([*map(str, serve), *pair]) as server:
         if not server.wait_for(where, _READY_SECONDS):
             raise RunFailed(f"ropewalk perf serve did not come up: {server.tail()}")
         run = [str(command), "perf", "run", where, *mtu, "--json", "--ca", str(arena.ca)]

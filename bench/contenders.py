@@ -1,20 +1,31 @@
-"""Who takes part: the two builds of Ropewalk, and the Python stacks from PyPI."""
+"""Who takes part: the two builds of Ropewalk, the Python stacks from PyPI, and native ones."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 WORK = HERE / ".work"
+PEERS = HERE / "peers"
 
-_PEERS = HERE / "peers"
 _INSTALL_SECONDS = 300.0
+_PYTHON_PEERS = ("qh3", "aioquic")
+
+#: When the releases came out that this was last run with; package managers do not tell.
+_YEARS = {
+    "quic-go 0.65.0": 2026,
+    "quinn 0.11.12": 2026,
+    "ngtcp2 0.12.1": 2023,
+    "qh3 2.1.0": 2026,
+    "aioquic 1.7.2": 2026,
+}
 
 
 @dataclass
@@ -31,9 +42,20 @@ class Contender:
     missing: str = ""
     #: for Ropewalk: the build that its program must report
     build: str = ""
+    #: how many times a row's first work the first calibration does
+    pace: int = 10
+    #: row -> why it cannot do that
+    lacks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def year(self) -> str:
+        """When this version was released; "" for Ropewalk."""
+        if self.build or not self.version:
+            return ""
+        return str(_YEARS.get(f"{self.key} {self.version}", "year unknown"))
 
 
-def find_contenders(wanted: list[str]) -> list[Contender]:
+def find_python_stacks(wanted: list[str]) -> list[Contender]:
     """Those of ``wanted`` in a fixed order; the peers' environment is made on first use."""
     found = []
     for key, folder, build in (
@@ -42,7 +64,7 @@ def find_contenders(wanted: list[str]) -> list[Contender]:
     ):
         if key in wanted:
             found.append(_ropewalk(key, ROOT / folder / "bin" / "python", build))
-    peers = [key for key in ("qh3", "aioquic") if key in wanted]
+    peers = [key for key in _PYTHON_PEERS if key in wanted]
     if peers:
         python, trouble = _environment()
         for key in peers:
@@ -51,8 +73,9 @@ def find_contenders(wanted: list[str]) -> list[Contender]:
 
 
 def _ropewalk(key: str, python: Path, build: str) -> Contender:
-    program = str(_PEERS / "ropewalk_peer.py")
-    contender = Contender(key, f"Ropewalk, {build}", [str(python), program], build=build)
+    program = str(PEERS / "ropewalk_peer.py")
+    pace = 10 if build == "compiled" else 4
+    contender = Contender(key, f"Ropewalk, {build}", [str(python), program], build=build, pace=pace)
     asked = (
         "import importlib.metadata as m, ropewalk._build as b;"
         "from cryptography.hazmat.backends.openssl import backend as o;"
@@ -60,7 +83,7 @@ def _ropewalk(key: str, python: Path, build: str) -> Contender:
         "print(f\"own TLS 1.3; cryptography {m.version('cryptography')}, "
         '{o.openssl_version_text()}")'
     )
-    code, said = _run([str(python), "-c", asked], 60.0)
+    code, said = run_command([str(python), "-c", asked], 60.0)
     if code != 0:
         contender.missing = f"it is not installed in {python.parents[1].name}: {said[-200:]}"
         return contender
@@ -78,16 +101,16 @@ def _environment() -> tuple[Path, str]:
         WORK.mkdir(exist_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         print("making an environment for the peers", file=sys.stderr)
-        code, said = _run([sys.executable, "-m", "venv", str(folder)], _INSTALL_SECONDS)
+        code, said = run_command([sys.executable, "-m", "venv", str(folder)], _INSTALL_SECONDS)
         if code != 0:
             return python, f"python -m venv failed: {said[-200:]}"
     # The same releases as `make interop` tests against.
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     for requirement in project["dependency-groups"]["interop"]:
         name = requirement.partition(">")[0]
-        if _run([str(python), "-c", f"import {name}"], 60.0)[0] != 0:
+        if run_command([str(python), "-c", f"import {name}"], 60.0)[0] != 0:
             command = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-            code, said = _run([*command, "--quiet", requirement], _INSTALL_SECONDS)
+            code, said = run_command([*command, "--quiet", requirement], _INSTALL_SECONDS)
             if code != 0:
                 return python, f"pip install {requirement} failed: {said[-200:]}"
     return python, ""
@@ -104,9 +127,12 @@ _TLS_OF = {
 
 
 def _peer(key: str, python: Path, trouble: str) -> Contender:
-    program = str(_PEERS / "twin_peer.py")
+    program = str(PEERS / "twin_peer.py")
     contender = Contender(key, key, [str(python), program, key])
-    code, said = _run(
+    if key == "aioquic":
+        contender.lacks["handshakes-pq"] = "no X25519MLKEM768"
+        contender.pace = 2
+    code, said = run_command(
         [
             str(python),
             "-c",
@@ -118,14 +144,22 @@ def _peer(key: str, python: Path, trouble: str) -> Contender:
         contender.missing = trouble or said[-200:]
         return contender
     contender.version, contender.tls = said.splitlines()[-2:]
-    contender.label = f"{key} {contender.version}"
     return contender
 
 
-def _run(command: list[str], seconds: float) -> tuple[int, str]:
+def run_command(
+    command: list[str], seconds: float, cwd: Path | None = None, **environment: str
+) -> tuple[int, str]:
+    """Exit code and all output of a command; 1 when it could not run or took too long."""
     try:
         done = subprocess.run(  # noqa: S603 - commands are our own
-            command, capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            cwd=cwd,
+            env={**os.environ, **environment},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)

@@ -1,173 +1,47 @@
-"""aioquic's and qh3's side of the benchmark; they share one shape. Runs in their environment.
-
-Each library is used as its documentation shows and as fast as that goes: one write of all
-there is to send, a protocol class that only adds up what arrives, windows and kernel buffers
-as large as Ropewalk's. qh3 gets its own batching UDP transport on the server too, where its
-``serve`` would not use it.
-"""
+"""aioquic's and qh3's side of the benchmark; they share one shape. Runs in their environment."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-import functools
 import signal
-import socket
-import ssl
-import sys
-from collections.abc import Callable
-from pathlib import Path
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
 from typing import Any
 
+import twin_http3
 from side import (
-    ALPN,
+    BACKGROUND_BYTES,
+    DATAGRAM_PATIENCE,
     HEADER,
     HOST,
-    RECEIVE_BUFFER,
-    SERVER_NAME,
+    LOOK_SECONDS,
     Clock,
     arguments,
+    leave,
+    percentiles,
+    request,
     say,
+    shares,
 )
+from twin_library import HttpLibrary, Totals, enlarge, listen, protocol_class, settings
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "interop" / "peers"))
-from raw_peer import Library
+#: Messages between two turns of the event loop: the libraries have nothing that makes a writer
+#: wait, and bundle what they got between two turns.
+_MESSAGES_A_TURN = 64
 
-# The libraries' classes are known only once one is chosen, hence the Any.
-
-#: As far as Ropewalk's windows grow.
-WINDOW = 16 << 20
-
-
-def settings(library: Library, given: argparse.Namespace) -> Any:
-    """What all stacks are set to."""
-    config = library.configuration.QuicConfiguration(
-        is_client=given.role == "client",
-        alpn_protocols=[ALPN],
-        max_datagram_size=given.mtu,
-        max_data=WINDOW,
-        max_stream_data=WINDOW,
-        cipher_suites=[library.tls.CipherSuite.AES_128_GCM_SHA256],
-    )
-    if library.name == "qh3":
-        config.probe_datagram_size = False  # it would go on beyond the cap
-    if given.role == "client":
-        config.server_name = SERVER_NAME
-        config.load_verify_locations(cafile=given.ca)
-        config.verify_mode = ssl.CERT_REQUIRED
-    else:
-        config.load_cert_chain(given.certificate, given.key)
-    _only_x25519(library)
-    return config
+Facts = dict[str, object]
 
 
-def _only_x25519(library: Library) -> None:
-    """Neither library has a setting for it; aioquic would take P-256, qh3 X25519MLKEM768."""
-    tls: Any = library.tls
-    original: Callable[..., None] = tls.Context.__init__
-
-    def init(self: Any, *positional: Any, **named: Any) -> None:
-        original(self, *positional, **named)
-        self._supported_groups = [tls.Group.X25519]
-
-    tls.Context.__init__ = init
-
-
-class Totals:
-    """What a process received over all its connections."""
-
-    def __init__(self) -> None:
-        self.packets = 0
-        self.largest = 0
-
-
-def protocol_class(library: Library, totals: Totals) -> Any:
-    """The protocol of both roles, made on the library's own base class."""
-    data_received = library.events.StreamDataReceived
-
-    # The base is known at run time only: one of two libraries with the same names.
-    class Protocol(library.asyncio.QuicConnectionProtocol):  # type: ignore[misc, name-defined]
-        """Counts; answers requests as a server, sends one as a client."""
-
-        def __init__(self, *positional: Any, **named: Any) -> None:
-            super().__init__(*positional, **named)
-            self.head = b""
-            self.received = 0
-            self.done: asyncio.Future[None] | None = None
-
-        def datagram_received(self, data: bytes, address: Any) -> None:
-            totals.packets += 1
-            if len(data) > totals.largest:
-                totals.largest = len(data)
-            super().datagram_received(data, address)
-
-        def datagrams_received(self, data: list[bytes], address: Any) -> None:
-            totals.packets += len(data)
-            if len(data[0]) > totals.largest:
-                totals.largest = len(data[0])
-            super().datagrams_received(data, address)
-
-        def quic_event_received(self, event: Any) -> None:
-            if isinstance(event, data_received):
-                if len(self.head) < HEADER:
-                    self.head += event.data[: HEADER - len(self.head)]
-                self.received += len(event.data)
-                if event.end_stream:
-                    if self.done is not None:
-                        self.done.set_result(None)
-                    else:
-                        size = int.from_bytes(self.head, "big")
-                        self._quic.send_stream_data(event.stream_id, bytes(size), True)
-                        self.transmit()
-
-        async def request(self, message: bytes) -> None:
-            """Send the message on a new stream, and wait for the end of the answer."""
-            self.done = asyncio.get_running_loop().create_future()
-            stream = self._quic.get_next_available_stream_id()
-            self._quic.send_stream_data(stream, message, True)
-            self.transmit()
-            await self.done
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            enlarge(transport)
-
-    return Protocol
-
-
-def enlarge(transport: Any) -> None:
-    """Give the socket the receive buffer that Ropewalk asks for."""
-    with contextlib.suppress(OSError):
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER
-        )
-
-
-async def listen(library: Library, config: Any, protocol: Any) -> Any:
-    """The listening transport."""
-    if library.name == "aioquic":
-        server = await library.asyncio.serve(
-            HOST, 0, configuration=config, create_protocol=protocol
-        )
-        return server._transport
-    from qh3.asyncio._transport import create_optimized_datagram_transport
-    from qh3.asyncio.server import QuicServer
-
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    bound.bind((HOST, 0))
-    transport, _ = await create_optimized_datagram_transport(
-        asyncio.get_running_loop(),
-        functools.partial(QuicServer, configuration=config, create_protocol=protocol),
-        sock=bound,
-    )
-    return transport
-
-
-async def run_server(library: Library, given: argparse.Namespace) -> None:
+async def run_server(library: HttpLibrary, given: argparse.Namespace) -> None:
     """Listen until the runner ends this process."""
     totals = Totals()
-    transport = await listen(library, settings(library, given), protocol_class(library, totals))
+    over_http3 = given.protocol == "http3"
+    protocol = (twin_http3.server_class if over_http3 else protocol_class)(library, totals)
+    transport = await listen(library, settings(library, given), protocol)
     enlarge(transport)
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
@@ -177,54 +51,182 @@ async def run_server(library: Library, given: argparse.Namespace) -> None:
     say(packets=totals.packets, largest=totals.largest, **clock.facts())
 
 
-async def transfer(library: Library, given: argparse.Namespace) -> None:
-    """One stream on one connection."""
-    totals = Totals()
-    message = given.download.to_bytes(HEADER, "big") + bytes(given.upload)
-    async with library.asyncio.connect(
-        HOST,
-        given.port,
-        configuration=settings(library, given),
-        create_protocol=protocol_class(library, totals),
-    ) as client:
-        packets = totals.packets
+class Client:
+    """One run of one work."""
+
+    def __init__(self, library: HttpLibrary, given: argparse.Namespace) -> None:
+        self.given = given
+        self.totals = Totals()
+        over_http3 = given.protocol == "http3"
+        make = twin_http3.client_class if over_http3 else protocol_class
+        self._connect: Callable[[], AbstractAsyncContextManager[Any]] = partial(
+            library.asyncio.connect,
+            HOST,
+            given.port,
+            configuration=settings(library, given),
+            create_protocol=make(library, self.totals),
+        )
+
+    async def run(self) -> Facts:
+        """The figures of the work, the handshakes before it apart."""
+        if self.given.work == "handshakes":
+            return await self.handshakes()
+        if self.given.work == "idle":
+            await self.idle()
+        works: dict[str, Callable[[list[Any]], Awaitable[Facts]]] = {
+            "download": self.bulk,
+            "upload": self.bulk,
+            "both": self.bulk,
+            "requests": self.requests,
+            "messages": self.messages,
+            "datagrams": self.datagrams,
+            "latency": self.latency,
+        }
+        if self.given.protocol == "http3":
+            works = twin_http3.works(self.given)
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(self._connect())
+                for _ in range(self.given.connections)
+            ]
+            packets = self.totals.packets
+            clock = Clock()
+            found = await works[self.given.work](clients)
+            facts = clock.facts()
+            packets = self.totals.packets - packets
+            found |= {"packets": packets, "largest": self.totals.largest, **facts}
+            if len(clients) > 1:
+                say(**found)
+                leave()  # a hundred closes, one after the other, would outlast the run
+        return found
+
+    async def bulk(self, clients: list[Any]) -> Facts:
+        """``count`` bytes over ``parallel`` streams: to here, from here, or half each way."""
+        given, client = self.given, clients[0]
+        if given.work == "both":
+            half = given.count // 2
+            messages = [request(half, HEADER), request(0, HEADER + given.count - half)]
+        elif given.work == "download":
+            messages = [request(share, HEADER) for share in shares(given.count, given.parallel)]
+        else:
+            messages = [request(0, HEADER + share) for share in shares(given.count, given.parallel)]
+        sizes = await asyncio.gather(*(client.exchange(message) for message in messages))
+        return {"received": sum(sizes)}
+
+    async def requests(self, clients: list[Any]) -> Facts:
+        """``count`` requests, each on a stream of its own, ``parallel`` at a time."""
+        given, client = self.given, clients[0]
+
+        async def worker(count: int) -> None:
+            for _ in range(count):
+                size = await client.exchange(request(given.answer, given.ask))
+                assert size == given.answer
+
+        await asyncio.gather(*(worker(share) for share in shares(given.count, given.parallel)))
+        return {"done": given.count}
+
+    async def messages(self, clients: list[Any]) -> Facts:
+        """``count`` messages on one stream, each a write of its own."""
+        client, message = clients[0], bytes(self.given.ask)
+        stream = await client.next_stream()
+        client.sizes[stream] = 0
+        answer = client.waiting[stream] = asyncio.get_running_loop().create_future()
+        client._quic.send_stream_data(stream, bytes(HEADER), False)
+        for number in range(self.given.count):
+            client._quic.send_stream_data(stream, message, False)
+            if number % _MESSAGES_A_TURN == 0:
+                client._transmit_soon()
+                await asyncio.sleep(0)
+        client._quic.send_stream_data(stream, b"", True)
+        client._transmit_soon()
+        await answer
+        return {"done": self.given.count}
+
+    async def datagrams(self, clients: list[Any]) -> Facts:
+        """``count`` datagrams that come back, ``parallel`` of them on their way."""
+        given, client = self.given, clients[0]
+        done = lost = under_way = 0
+        payload = bytes(given.ask)
+        while done < given.count:
+            wanted = min(given.parallel, given.count - done) - under_way
+            for _ in range(wanted):
+                client._quic.send_datagram_frame(payload)
+            under_way += max(0, wanted)
+            client._transmit_soon()
+            client.echo.clear()
+            try:
+                async with asyncio.timeout(DATAGRAM_PATIENCE):
+                    await client.echo.wait()
+            except TimeoutError:
+                lost += under_way
+                under_way = 0
+            done += client.echoed
+            under_way = max(0, under_way - client.echoed)
+            client.echoed = 0
+        return {"done": done, "lost": lost}
+
+    async def latency(self, clients: list[Any]) -> Facts:
+        """One small request after the other, beside a transfer that never ends."""
+        given, client = self.given, clients[0]
+
+        async def transfer() -> None:
+            while True:
+                await client.exchange(request(BACKGROUND_BYTES, HEADER))
+
+        background = asyncio.create_task(transfer())
+        await asyncio.sleep(given.seconds / 4)  # past slow start
+        seconds = []
+        end = time.perf_counter() + given.seconds
+        while (began := time.perf_counter()) < end:
+            await client.exchange(request(given.answer, given.ask))
+            seconds.append(time.perf_counter() - began)
+        background.cancel()
+        return dict(percentiles(seconds))
+
+    async def handshakes(self) -> Facts:
+        """``count`` connections, ``parallel`` at a time; each closes while the next begins."""
+        closing = []
+
+        async def once(connected: asyncio.Event) -> None:
+            async with self._connect():
+                connected.set()
+
+        async def worker(count: int) -> None:
+            for _ in range(count):
+                connected = asyncio.Event()
+                closing.append(asyncio.create_task(once(connected)))
+                await connected.wait()
+
         clock = Clock()
-        await client.request(message)
+        shared = shares(self.given.count, self.given.parallel)
+        await asyncio.gather(*(worker(share) for share in shared))
         facts = clock.facts()
-        packets = totals.packets - packets
-    say(received=client.received, packets=packets, largest=totals.largest, **facts)
+        with contextlib.suppress(ConnectionError):
+            await asyncio.gather(*closing)
+        return {"done": self.given.count, **facts}
+
+    async def idle(self) -> None:
+        """``count`` connections, silence, ``connections`` more, silence; the process ends."""
+        async with AsyncExitStack() as stack:
+            for count in (self.given.count, self.given.connections):
+                for _ in range(count):
+                    await stack.enter_async_context(self._connect())
+                await asyncio.sleep(self.given.seconds)
+                say(settled=count)
+                await asyncio.sleep(LOOK_SECONDS)
+            leave()
 
 
-async def handshakes(library: Library, given: argparse.Namespace) -> None:
-    """New connections, one after the other; each closes while the next begins."""
-    config = settings(library, given)
-    protocol = protocol_class(library, Totals())
-
-    async def once(connected: asyncio.Event) -> None:
-        async with library.asyncio.connect(
-            HOST, given.port, configuration=config, create_protocol=protocol
-        ):
-            connected.set()
-
-    closing = []
-    clock = Clock()
-    for _ in range(given.handshakes):
-        connected = asyncio.Event()
-        closing.append(asyncio.create_task(once(connected)))
-        await connected.wait()
-    facts = clock.facts()
-    await asyncio.gather(*closing)
-    say(handshakes=given.handshakes, **facts)
+async def run_client(library: HttpLibrary, given: argparse.Namespace) -> None:
+    """Do the work, and tell of it."""
+    say(**await Client(library, given).run())
 
 
 def main() -> None:
     """Command line of the runner."""
     given = arguments(__doc__, ["aioquic", "qh3"])
-    library = Library(given.stack)
-    if given.role == "server":
-        asyncio.run(run_server(library, given))
-    else:
-        asyncio.run((handshakes if given.handshakes else transfer)(library, given))
+    library = HttpLibrary(given.stack)
+    asyncio.run((run_server if given.role == "server" else run_client)(library, given))
 
 
 if __name__ == "__main__":
