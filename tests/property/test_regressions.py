@@ -86,6 +86,29 @@ FOUND: list[tuple[str, Plan, list[Call], type[ConnectionLost]]] = [
         ],
         ApplicationError,
     ),
+    (
+        "a client followed the first of two Retries, and the oracle knew the last one's token only",
+        Plan(
+            seed=503,
+            connection_window=60_000,
+            stream_window=600,
+            send_buffer=64_000,
+            max_streams=2,
+            idle_timeout=0.0,
+            keep_alive=2.0,
+            datagram_queue=2,
+            retry=True,
+            eager=(True, False),
+        ),
+        [
+            ("socket", 0, 0, 5),
+            ("drop", 1, 2, 0),
+            ("replay", 0, 296, 0, 5),
+            ("socket", 0, 1, 4),
+            ("rebind", 1, 5),
+        ],
+        ApplicationError,
+    ),
 ]
 
 

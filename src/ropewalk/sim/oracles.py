@@ -77,14 +77,14 @@ class PayloadCap(Oracle):
 class _Heard:
     """What came from an address, and what was sent there."""
 
-    __slots__ = ("received", "sent", "token", "validated")
+    __slots__ = ("received", "sent", "tokens", "validated")
 
     def __init__(self) -> None:
         self.received: i64 = 0
         self.sent: i64 = 0
         self.validated = False
-        #: of the Retry that was sent there
-        self.token = b""
+        #: of the Retries that were sent there: a client follows one, and not always the last
+        self.tokens: list[bytes] = []
 
 
 @final
@@ -105,7 +105,7 @@ class Amplification(Oracle):
         if heard.validated:
             return
         heard.received += len(datagram)
-        if datagram[0:1] >= b"\x80" and _proves_address(datagram, heard.token):
+        if datagram[0:1] >= b"\x80" and _proves_address(datagram, heard.tokens):
             heard.validated = True
 
     def on_send(self, host: Host, datagram: bytes, local: int, remote: Address) -> None:
@@ -127,7 +127,7 @@ class Amplification(Oracle):
         if datagram[0] >= 0x80:
             header = parse_long_header(datagram, 0, len(datagram))
             if header is not None and header.packet_type == PACKET_RETRY:
-                heard.token = header.retry_token
+                heard.tokens.append(header.retry_token)
 
     def trust(self, host: str, remote: Address) -> None:
         """The peer at this address answered a challenge (8.2), or came with a good token."""
@@ -145,7 +145,7 @@ class Amplification(Oracle):
         return heard
 
 
-def _proves_address(datagram: bytes, token: bytes) -> bool:
+def _proves_address(datagram: bytes, tokens: list[bytes]) -> bool:
     start: i64 = 0
     while start < len(datagram) and datagram[start] >= 0x80:
         header = parse_long_header(datagram, start, len(datagram))
@@ -153,7 +153,7 @@ def _proves_address(datagram: bytes, token: bytes) -> bool:
             return False
         if header.packet_type == PACKET_HANDSHAKE:
             return True
-        if header.packet_type == PACKET_INITIAL and token and header.token == token:
+        if header.packet_type == PACKET_INITIAL and header.token in tokens:
             return True
         start = header.end
     return False
