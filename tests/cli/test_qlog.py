@@ -23,7 +23,7 @@ def test_perf_writes_a_qlog_of_each_connection_at_both_ends(tmp_path: Path) -> N
     assert names == {path.name.split("_")[0] for path in there.iterdir()}
     for path in here.iterdir():
         header, *events = records(path.read_bytes())
-        assert header["trace"]["vantage_point"] == {"type": "client"}
+        assert header["trace"]["vantage_point"] == {"name": "ropewalk", "type": "client"}
         assert events[-1]["data"]["new"] == "closed"
 
 

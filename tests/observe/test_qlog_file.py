@@ -60,7 +60,7 @@ def test_the_header_names_schemas_vantage_point_and_connection() -> None:
     assert header["serialization_format"] == "application/qlog+json-seq"
     assert header["title"] == "two ends"
     trace = header["trace"]
-    assert trace["vantage_point"] == {"type": "server"}
+    assert trace["vantage_point"] == {"name": "ropewalk", "type": "server"}
     assert trace["event_schemas"] == [
         "urn:ietf:params:qlog:events:quic-13",
         "urn:ietf:params:qlog:events:http3-13",
