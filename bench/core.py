@@ -173,6 +173,7 @@ def measure(size: int, mtu: int, watch: str = "nobody") -> dict[str, float | int
         entropy=seeded_entropy(f"{SEED}/server configuration"),
         wall_clock=_wall_clock,
         alpn=("perf",),
+        initial_udp_payload=mtu,
         max_udp_payload=mtu,
         cipher_suites=(AES_128_GCM,),
         groups=("X25519",),

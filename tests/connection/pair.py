@@ -58,7 +58,12 @@ class Pair:
         self.random = random.Random(seed)
         entropy = self.random.randbytes
         base = Configuration(
-            entropy=entropy, wall_clock=self.wall_clock, alpn=("test",), server_name="localhost"
+            entropy=entropy,
+            wall_clock=self.wall_clock,
+            alpn=("test",),
+            server_name="localhost",
+            # Without the search for larger datagrams, unless a test is about it.
+            max_udp_payload=1200,
         )
         self.client_config = replace(
             base,

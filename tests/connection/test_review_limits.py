@@ -43,7 +43,8 @@ def record(pair: Pair) -> list[tuple[Burst, int]]:
 
 @pytest.mark.parametrize("size", [1200, 1452, 9000, 65000, 65527])
 def test_bursts_keep_to_the_rules_of_segmentation_at_every_datagram_size(size: int) -> None:
-    pair = Pair(client={"max_udp_payload": size}, server={"max_udp_payload": size})
+    sizes = {"initial_udp_payload": size, "max_udp_payload": size}
+    pair = Pair(client=sizes, server=sizes)
     bursts = record(pair)
     pair.connect()
     stream = pair.client.open_stream()

@@ -131,6 +131,7 @@ async def test_datagrams_shrink_to_what_the_route_carries_and_that_is_told(
                 alpn=ALPN,
                 ca=made.cert_pem,
                 network=Narrow(),
+                initial_udp_payload=9000,
                 max_udp_payload=9000,
             ) as connection,
         ):

@@ -80,7 +80,10 @@ def test_receive_batches_of_any_shape(coalescing):
 @pytest.mark.parametrize("size", [1200, 1452, 8952, 65_000])
 def test_every_payload_size_keeps_to_its_cap(size):
     result = transfer(
-        link(loss=0.01, mtu=size), seed=6, download=1_000_000, settings={"max_udp_payload": size}
+        link(loss=0.01, mtu=size),
+        seed=6,
+        download=1_000_000,
+        settings={"initial_udp_payload": size, "max_udp_payload": size},
     )
     check(result, 1_000_000)
     assert result.forward.dropped_mtu == result.backward.dropped_mtu == 0

@@ -16,7 +16,7 @@ from ropewalk.quic.wire.frame_types import (
 )
 from ropewalk.quic.wire.reader import Reader, Truncated
 
-KNOWN = [*range(0x1F), 0x30, 0x31]
+KNOWN = [*range(0x20), 0x30, 0x31, 0xAF]
 
 
 def test_initial_and_handshake_carry_the_handshake_only() -> None:
@@ -27,8 +27,8 @@ def test_initial_and_handshake_carry_the_handshake_only() -> None:
 
 def test_early_data_carries_nothing_that_answers_the_server() -> None:
     refused = [t for t in KNOWN if not allowed_in(t, ZERO_RTT)]
-    # ACK, CRYPTO, NEW_TOKEN, PATH_RESPONSE, HANDSHAKE_DONE
-    assert refused == [0x02, 0x03, 0x06, 0x07, 0x1B, 0x1E]
+    # ACK, CRYPTO, NEW_TOKEN, PATH_RESPONSE, HANDSHAKE_DONE, and those of ACK frequency
+    assert refused == [0x02, 0x03, 0x06, 0x07, 0x1B, 0x1E, 0x1F, 0xAF]
 
 
 def test_one_rtt_carries_every_known_frame_and_no_other() -> None:
@@ -54,7 +54,9 @@ def test_probing_frames_are_the_four_of_section_9_1() -> None:
         (0x13, "MAX_STREAMS"),
         (0x1D, "CONNECTION_CLOSE_APPLICATION"),
         (0x31, "DATAGRAM"),
-        (0x1F, "0x1f"),
+        (0x1F, "IMMEDIATE_ACK"),
+        (0x20, "0x20"),
+        (0xAF, "ACK_FREQUENCY"),
         (0x15228C00, "0x15228c00"),
         (-1, "0x-1"),
     ],

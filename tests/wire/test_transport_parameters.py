@@ -205,6 +205,13 @@ def test_a_server_without_a_connection_id_has_no_preferred_address() -> None:
     assert "preferred_address" in refusal(data + parameter(0x0F, b"")).reason
 
 
+def test_min_ack_delay_goes_up_to_max_ack_delay() -> None:
+    decoded = decode_transport_parameters(integer(0xFF04DE1B, 25_000), False)
+    assert decoded.min_ack_delay_us == 25_000
+    assert "min_ack_delay" in refusal(integer(0xFF04DE1B, 25_001)).reason
+    assert "min_ack_delay" in refusal(integer(0xFF04DE1B, 2000) + integer(0x0B, 1)).reason
+
+
 # -- any values, any bytes
 
 cids = st.one_of(st.none(), st.binary(max_size=20))
@@ -228,8 +235,12 @@ varints = st.integers(0, MAX_VARINT)
         active_connection_id_limit=st.integers(2, MAX_VARINT),
         initial_source_connection_id=cids,
         max_datagram_frame_size=varints,
+        min_ack_delay_us=st.sampled_from([None, 0]),
         unknown=st.lists(
-            st.tuples(st.integers(0x21, MAX_VARINT), st.binary(max_size=30)),
+            st.tuples(
+                st.integers(0x21, MAX_VARINT).filter(lambda known: known != 0xFF04DE1B),
+                st.binary(max_size=30),
+            ),
             max_size=5,
             unique_by=lambda item: item[0],
         ),

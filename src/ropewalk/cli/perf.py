@@ -25,14 +25,11 @@ from ropewalk.runtime import Connection, Settings, connect, serve
 from ropewalk.runtime.certificates import make_certificate
 
 _DEFAULT_DOWNLOAD: Final = 200_000_000
-_DEFAULT_MTU: Final = 1200
 
 _mtu_option = click.option(
     "--mtu",
     type=MTU,
-    default=_DEFAULT_MTU,
-    show_default=True,
-    help="Largest UDP payload that this side sends, in bytes. 1452 fits any Ethernet.",
+    help="Largest UDP payload to look for, in bytes. 1452 fits any Ethernet. [1200]",
 )
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
@@ -64,7 +61,7 @@ def perf() -> None:
 @_json_option
 def serve_command(
     bind: HostPort,
-    mtu: int,
+    mtu: int | None,
     cert: str | None,
     key: str | None,
     qlog: str | None,
@@ -165,7 +162,7 @@ def run_command(
     upload: int | None,
     streams: int,
     connections: int,
-    mtu: int,
+    mtu: int | None,
     insecure: bool,
     ca: str | None,
     pin: str | None,
@@ -273,5 +270,8 @@ def split(total: int, parts: int) -> Iterator[int]:
         yield share + (index < rest)
 
 
-def _settings(mtu: int, qlog: str | None) -> Settings:
-    return Settings(max_udp_payload=mtu, observer=watching(qlog))
+def _settings(mtu: int | None, qlog: str | None) -> Settings:
+    settings = Settings(observer=watching(qlog))
+    if mtu is not None:
+        settings["max_udp_payload"] = mtu
+    return settings

@@ -60,6 +60,7 @@ class Settings(TypedDict, total=False):
     keep_alive: float
     initial_rtt: float
     max_ack_delay: float
+    initial_udp_payload: int
     max_udp_payload: int
     connection_window: int
     connection_window_limit: int
@@ -71,6 +72,7 @@ class Settings(TypedDict, total=False):
     active_connection_id_limit: int
     max_datagram_frame_size: int
     datagram_queue: int
+    ack_frequency: bool
     congestion: str
     extensions: tuple[FrameExtension, ...]
     observer: Observer | None
@@ -156,16 +158,21 @@ def endpoint_configuration(
 
 
 def fit(configuration: Configuration, carrier: Carrier) -> Configuration:
-    """The configuration with datagrams no larger than the carrier's; says so if it must."""
+    """The configuration with datagrams no larger than the carrier's; says so if the first
+    ones would have been."""
     if configuration.max_udp_payload <= carrier.mtu:
         return configuration
-    _logger.warning(
-        "max_udp_payload is %d, but from %s at most %d bytes fit into a datagram; using that",
-        configuration.max_udp_payload,
-        carrier.address(),
-        carrier.mtu,
-    )
-    return replace(configuration, max_udp_payload=carrier.mtu)
+    first = configuration.initial_udp_payload
+    if first > carrier.mtu:
+        _logger.warning(
+            "initial_udp_payload is %d, but from %s at most %d bytes fit into a datagram; "
+            "using that",
+            first,
+            carrier.address(),
+            carrier.mtu,
+        )
+        first = carrier.mtu
+    return replace(configuration, initial_udp_payload=first, max_udp_payload=carrier.mtu)
 
 
 def read_pem(source: Pem, what: str) -> bytes:

@@ -10,14 +10,18 @@ from typing import final
 
 from mypy_extensions import i64
 
+from ropewalk.quic.connection.ack_frequency import AckFrequency
 from ropewalk.quic.connection.crypto_stream import CryptoSender
+from ropewalk.quic.connection.sizing import Sizing
 from ropewalk.quic.connection.state import ConnectionState
 from ropewalk.quic.connection.watching import tell_lost
 from ropewalk.quic.recovery.sent_packet import (
     TOKEN_ACK,
+    TOKEN_ACK_FREQUENCY,
     TOKEN_CRYPTO,
     TOKEN_DATAGRAM,
     TOKEN_HANDSHAKE_DONE,
+    TOKEN_MTU_PROBE,
     TOKEN_NEW_CONNECTION_ID,
     TOKEN_NEW_TOKEN,
     TOKEN_PING,
@@ -35,8 +39,10 @@ from ropewalk.quic.types.handshake import HANDSHAKE, INITIAL
 class Accounting:
     """Dispatches acknowledged and lost slots of every packet-number space."""
 
-    def __init__(self, state: ConnectionState) -> None:
+    def __init__(self, state: ConnectionState, sizing: Sizing, ack_frequency: AckFrequency) -> None:
         self._state = state
+        self._sizing = sizing
+        self._ack_frequency = ack_frequency
 
     def settle(self, space: PacketSpace, now: float) -> None:
         """Hand out what the last ACK or loss timer found, and empty the space's lists."""
@@ -54,7 +60,12 @@ class Accounting:
                     space.received.on_ack_of_ack(slot.ack_largest)
                 if slot.tokens is not None:
                     for token in slot.tokens:
-                        self._acked(space, token)
+                        if token.kind == TOKEN_MTU_PROBE:
+                            self._sizing.on_probe_acked(token.a, slot.route, now)
+                        else:
+                            self._acked(space, token)
+            if self._state.path.active.search is not None:
+                self._sizing.on_acked(space.acked)
             space.acked.clear()
         if space.lost:
             self._settle_lost(space, now)
@@ -72,7 +83,11 @@ class Accounting:
                 )
             if slot.tokens is not None:
                 for token in slot.tokens:
-                    self._lost(space, token)
+                    if token.kind == TOKEN_MTU_PROBE:
+                        self._sizing.on_probe_lost(token.a, slot.route, now)
+                    else:
+                        self._lost(space, token)
+            self._sizing.on_lost(slot, now)
         state.path.active.packets_lost += len(space.lost)
         if state.observer is not None:
             tell_lost(state.observer, space, now)
@@ -86,7 +101,7 @@ class Accounting:
             )
         if slot.tokens is not None:
             for token in slot.tokens:
-                if token.kind != TOKEN_DATAGRAM:
+                if token.kind != TOKEN_DATAGRAM and token.kind != TOKEN_MTU_PROBE:
                     self._lost(space, token)
 
     def _acked(self, space: PacketSpace, token: Token) -> None:
@@ -109,6 +124,7 @@ class Accounting:
             TOKEN_HANDSHAKE_DONE,
             TOKEN_NEW_TOKEN,
             TOKEN_NEW_CONNECTION_ID,
+            TOKEN_ACK_FREQUENCY,
         ):
             state.streams.on_token_acked(token)
 
@@ -131,6 +147,8 @@ class Accounting:
             state.path.peer_ids.on_retirement_lost(token.a)
         elif kind == TOKEN_DATAGRAM:
             state.datagrams.on_lost(token.a)
+        elif kind == TOKEN_ACK_FREQUENCY:
+            self._ack_frequency.on_lost(token.a)
         elif kind != TOKEN_PING and kind != TOKEN_ACK:
             state.streams.on_token_lost(token)
 

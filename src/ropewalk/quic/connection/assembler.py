@@ -8,6 +8,8 @@ from typing import Final, final
 from librt.strings import BytesWriter
 from mypy_extensions import i64
 
+from ropewalk.quic.connection.ack_frequency import AckFrequency
+from ropewalk.quic.connection.sizing import Sizing
 from ropewalk.quic.connection.state import ConnectionState
 from ropewalk.quic.connection.watching import tell_send_key_update
 from ropewalk.quic.connection.workspace import Workspace
@@ -15,8 +17,10 @@ from ropewalk.quic.path.path import Path
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.protection.key_update import OneRttKeys
 from ropewalk.quic.recovery.sent_packet import (
+    TOKEN_ACK_FREQUENCY,
     TOKEN_CRYPTO,
     TOKEN_HANDSHAKE_DONE,
+    TOKEN_MTU_PROBE,
     TOKEN_NEW_CONNECTION_ID,
     TOKEN_NEW_TOKEN,
     TOKEN_PING,
@@ -60,8 +64,16 @@ _ACK_ONLY_RUN: Final = 32
 class Assembler:
     """Fills bursts for the active route, and single probes for routes under validation."""
 
-    def __init__(self, state: ConnectionState, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        state: ConnectionState,
+        sizing: Sizing,
+        ack_frequency: AckFrequency,
+        workspace: Workspace,
+    ) -> None:
         self._state = state
+        self._sizing = sizing
+        self._ack_frequency = ack_frequency
         self._writer = workspace.payload
         self._burst = workspace.burst
         self._demand = Demand()
@@ -85,6 +97,10 @@ class Assembler:
         route = path.active
         if not route.validated and route.amplification_room() < route.datagram_size:
             return None
+        if state.probes == 0:
+            size = self._sizing.probe_size(route, now)
+            if size > 0:
+                return self._probe_size(keys, path, route, size, now)
         wanted = state.probes > 0 or self._has_frames()
         allowance: i64 = 0
         if wanted:
@@ -113,6 +129,7 @@ class Assembler:
             state.ping_pending
             or state.handshake_done_pending
             or state.new_token_pending
+            or state.ack_frequency_pending
             or len(path.own_ids.announcements) > 0
             or len(path.peer_ids.retirements) > 0
             or len(path.responses) > 0
@@ -341,6 +358,8 @@ class Assembler:
             state.new_token_pending = False
             write_new_token(writer, state.new_token)
             slot.add_token(TOKEN_NEW_TOKEN)
+        if state.ack_frequency_pending and room - len(writer) >= _CONTROL_FRAME:
+            slot.add_token(TOKEN_ACK_FREQUENCY, self._ack_frequency.write(writer))
         if path.responses and self._write_responses(writer, room, path, route):
             self._expand = True
         retirements = path.peer_ids.retirements
@@ -373,6 +392,23 @@ class Assembler:
         if length > 0:
             write_crypto(writer, offset, crypto.take(offset, length))
             slot.add_token(TOKEN_CRYPTO, ONE_RTT, offset, length)
+
+    def _probe_size(
+        self, keys: OneRttKeys, path: Path, route: Route, size: i64, now: float
+    ) -> Burst:
+        """One padded packet that makes a datagram of ``size`` bytes (14.4)."""
+        space = path.space
+        writer = self._writer
+        writer.truncate(0)
+        slot = space.reserve()
+        number_length = packet_number_length(slot.packet_number, space.largest_acked)
+        destination = path.peer_ids.current.connection_id
+        write_ping(writer)
+        write_padding(writer, size - 1 - len(destination) - number_length - _TAG - len(writer))
+        slot.add_token(TOKEN_MTU_PROBE, size)
+        slot.mtu_probe = True
+        self._sizing.on_probe_sent(route)
+        return self._single(keys, path, route, slot, number_length, destination, now)
 
     # -- routes under validation
 
@@ -413,6 +449,19 @@ class Assembler:
         overhead = 1 + len(destination) + number_length + _TAG
         self._write_responses(writer, size - overhead, path, route)
         write_padding(writer, size - overhead - len(writer))
+        return self._single(keys, path, route, slot, number_length, destination, now)
+
+    def _single(
+        self,
+        keys: OneRttKeys,
+        path: Path,
+        route: Route,
+        slot: SentPacket,
+        number_length: i64,
+        destination: bytes,
+        now: float,
+    ) -> Burst:
+        """Seal what was written as a burst of one packet."""
         self._burst.reset()
         # 9.4: a probe of a route that the peer may have left says nothing of congestion.
         counts = route is not path.fallback

@@ -8,6 +8,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.accounting import Accounting
+from ropewalk.quic.connection.ack_frequency import AckFrequency
 from ropewalk.quic.connection.assembler import Assembler
 from ropewalk.quic.connection.dispatcher import Dispatcher
 from ropewalk.quic.connection.flight import Flight
@@ -15,6 +16,7 @@ from ropewalk.quic.connection.handshaking import Handshaking
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.receiver import Receiver
 from ropewalk.quic.connection.routing import Routing
+from ropewalk.quic.connection.sizing import Sizing
 from ropewalk.quic.connection.state import (
     ACTIVE,
     CLOSED,
@@ -80,7 +82,7 @@ class Connection:
         now: float,
     ) -> None:
         group = CongestionGroup()
-        size = config.max_udp_payload
+        size = config.initial_udp_payload
         controller = make_controller(config.congestion, size, group)
         recovery = RouteRecovery(controller, size, config.initial_rtt)
         route = Route(local, local_ip, remote, recovery, size, validated or is_client)
@@ -100,9 +102,17 @@ class Connection:
         self._lifecycle = Lifecycle(state)
         self._handshaking = Handshaking(state, source_cid)
         self._routing = Routing(state)
-        accounting = Accounting(state)
+        self._sizing = Sizing(state)
+        ack_frequency = AckFrequency(state)
+        accounting = Accounting(state, self._sizing, ack_frequency)
         self._dispatcher = Dispatcher(
-            state, self._lifecycle, self._handshaking, self._routing, accounting, workspace
+            state,
+            self._lifecycle,
+            self._handshaking,
+            self._routing,
+            accounting,
+            ack_frequency,
+            workspace,
         )
         self._receiver = Receiver(
             state,
@@ -113,9 +123,9 @@ class Connection:
             len(source_cid),
             workspace,
         )
-        self._assembler = Assembler(state, workspace)
+        self._assembler = Assembler(state, self._sizing, ack_frequency, workspace)
         self._flight = Flight(state, self._lifecycle, self._handshaking, source_cid, workspace)
-        self._timers = Timers(state, self._lifecycle, self._routing, accounting)
+        self._timers = Timers(state, self._lifecycle, self._routing, accounting, self._sizing)
         if state.observer is not None:
             tell_start(state.observer, state, source_cid, now)
         self._handshaking.start(reset_token)
@@ -418,6 +428,11 @@ class Connection:
             self._lifecycle.abandon(
                 ConnectionRefused(f"nobody listens at {self.remote}: {detail}"), now
             )
+
+    def on_too_large(self, size: i64, now: float) -> None:
+        """The system refused to send datagrams of ``size`` bytes to this peer."""
+        if self._state.handshake_confirmed:
+            self._sizing.on_refused(size, now)
 
     def on_reset(self, error: ConnectionLost, now: float) -> None:
         """The endpoint recognised a stateless reset for this connection."""

@@ -8,6 +8,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from ropewalk.quic.connection.accounting import Accounting
+from ropewalk.quic.connection.ack_frequency import AckFrequency
 from ropewalk.quic.connection.handshaking import Handshaking
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.routing import Routing
@@ -27,12 +28,14 @@ from ropewalk.quic.wire.ack import parse_ack
 from ropewalk.quic.wire.frame_types import (
     ACK,
     ACK_ECN,
+    ACK_FREQUENCY,
     CONNECTION_CLOSE,
     CONNECTION_CLOSE_APPLICATION,
     CRYPTO,
     DATAGRAM,
     DATAGRAM_LENGTH,
     HANDSHAKE_DONE,
+    IMMEDIATE_ACK,
     MAX_DATA,
     MAX_STREAMS_BIDI,
     PADDING,
@@ -43,13 +46,16 @@ from ropewalk.quic.wire.frame_types import (
     STREAMS_BLOCKED_BIDI,
     STREAMS_BLOCKED_UNI,
     allowed_in,
+    is_known,
     is_probing,
     read_frame_type,
 )
 from ropewalk.quic.wire.frames import (
+    AckFrequencyFrame,
     ConnectionCloseFrame,
     CryptoFrame,
     DataBlockedFrame,
+    ImmediateAckFrame,
     MaxDataFrame,
     MaxStreamDataFrame,
     MaxStreamsFrame,
@@ -82,6 +88,7 @@ class Dispatcher:
         handshaking: Handshaking,
         routing: Routing,
         accounting: Accounting,
+        ack_frequency: AckFrequency,
         workspace: Workspace,
     ) -> None:
         self._state = state
@@ -89,6 +96,7 @@ class Dispatcher:
         self._handshaking = handshaking
         self._routing = routing
         self._accounting = accounting
+        self._ack_frequency = ack_frequency
         self._reader = workspace.reader
         self._ack = workspace.ack
         self._stream_header = workspace.stream_header
@@ -157,10 +165,14 @@ class Dispatcher:
             )
             return True
         if not allowed_in(frame_type, level):
-            if frame_type > DATAGRAM_LENGTH or HANDSHAKE_DONE < frame_type < DATAGRAM:
+            if not is_known(frame_type):
                 raise TransportError(FRAME_ENCODING_ERROR, "unknown frame type", int(frame_type))
             raise TransportError(
                 PROTOCOL_VIOLATION, "this packet type may not carry the frame", int(frame_type)
+            )
+        if frame_type in (ACK_FREQUENCY, IMMEDIATE_ACK) and not state.config.ack_frequency:
+            raise TransportError(
+                FRAME_ENCODING_ERROR, "ACK frequency was not negotiated", int(frame_type)
             )
         if frame_type == ACK or frame_type == ACK_ECN:
             parse_ack(reader, frame_type, self._ack)
@@ -221,6 +233,7 @@ class Dispatcher:
             # RFC 9002 6.2.2.1: the server has validated our address.
             state.peer_validated_address = True
         elif level == ONE_RTT and state.keys is not None:
+            self._ack_frequency.look(state.path.active.recovery, now)
             state.keys.on_acked(ack.largest, now, state.path.path_id)
             # RFC 9001 6.5: old keys serve for three PTO after an update.
             state.keys.set_previous_lifetime(3 * state.probe_timeout())
@@ -292,6 +305,10 @@ class Dispatcher:
             path.respond(frame.data, route)
         elif isinstance(frame, PathResponseFrame):
             self._routing.on_path_response(frame.data, now)
+        elif isinstance(frame, AckFrequencyFrame):
+            self._ack_frequency.on_frame(frame)
+        elif isinstance(frame, ImmediateAckFrame):
+            path.space.received.ack_deadline = now
         elif isinstance(frame, NewTokenFrame):
             if not state.is_client:
                 raise TransportError(PROTOCOL_VIOLATION, "a client sent NEW_TOKEN", int(frame_type))

@@ -169,17 +169,18 @@ class Routing:
     def _switch(self, route: Route, now: float) -> None:
         state = self._state
         path = state.path
-        datagram_size = path.active.datagram_size
+        former = path.active
         path.forget_responses(path.active)
         self._drop(path.activate(route), now)
         if route.validated:
             _stop(route)
         self._tell(route, "migrated", now)
-        if route.datagram_size != datagram_size:
-            if state.observer is not None:
-                state.observer.mtu(now, path.path_id, route.datagram_size, datagram_size)
-            route.datagram_size = datagram_size
-            route.recovery.set_max_datagram_size(datagram_size)
+        if route.recovery is former.recovery:
+            # Between the same hosts: what was found out about sizes holds as well.
+            route.datagram_size = former.datagram_size
+            route.search = former.search
+        elif route.datagram_size != former.datagram_size and state.observer is not None:
+            state.observer.mtu(now, path.path_id, former.datagram_size, route.datagram_size)
         # 9.5: another connection ID on another route, where the peer gave us one.
         before = path.peer_ids.current.connection_id
         if path.peer_ids.rotate() and state.observer is not None:

@@ -137,6 +137,7 @@ class ConnectionState:
         #: goes into Initial packets; one that leaves no room for anything else is worthless
         self.token = config.token if len(config.token) <= MAX_TOKEN else b""
         self.new_token = b""
+        self.ack_frequency_pending = False
         self.new_token_pending = False
         self.authenticated_packets: i64 = 0
         self.peer_parameters: TransportParameters | None = None

@@ -11,6 +11,7 @@ from ropewalk.quic.connection.accounting import Accounting
 from ropewalk.quic.connection.level import Level
 from ropewalk.quic.connection.lifecycle import Lifecycle
 from ropewalk.quic.connection.routing import Routing
+from ropewalk.quic.connection.sizing import Sizing
 from ropewalk.quic.connection.state import ACTIVE, ConnectionState
 from ropewalk.quic.connection.watching import tell_recovery
 from ropewalk.quic.recovery.loss_timer import TimerAction
@@ -27,11 +28,13 @@ class Timers:
         lifecycle: Lifecycle,
         routing: Routing,
         accounting: Accounting,
+        sizing: Sizing,
     ) -> None:
         self._state = state
         self._lifecycle = lifecycle
         self._routing = routing
         self._accounting = accounting
+        self._sizing = sizing
 
     def deadline(self, now: float) -> float:
         """The earliest moment at which :meth:`on_timeout` has something to do; inf for never."""
@@ -151,6 +154,7 @@ class Timers:
             if observer is not None:
                 level = state.loss_timer.level
                 observer.probe_timeout(now, level, state.path.path_id, route.recovery.pto_count)
+            self._sizing.on_probe_timeout(now)
             self._probe(action)
         if observer is not None:
             tell_recovery(observer, state, now)

@@ -14,5 +14,5 @@ def check_configuration(config: Configuration, is_client: bool) -> None:
     a part of the core knows to be wrong fails in the hands of whoever chose it, not in the
     first peer's. Raises ``ConfigurationError`` or ``Unsupported``.
     """
-    make_controller(config.congestion, config.max_udp_payload, None)
+    make_controller(config.congestion, config.initial_udp_payload, None)
     make_handshake(config, is_client)

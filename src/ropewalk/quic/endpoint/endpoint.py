@@ -395,15 +395,20 @@ class Endpoint(Doorkeeper):
                 if waiting is not None:
                     self._make_ready(waiting)
         elif what.kind == SEND_FAILED:
-            for entry in list(self._entries.values()):
-                connection = entry.connection
-                if (
-                    what.failure == "refused"
-                    and connection.local == local
-                    and (what.remote is None or what.remote == connection.remote)
-                ):
-                    connection.on_refused("the system reports connection refused", now)
-                    self._after(entry, now)
+            self._on_send_failed(local, what, now)
+
+    def _on_send_failed(self, local: int, what: LocalChange, now: float) -> None:
+        if what.failure not in ("refused", "too-large"):
+            return
+        for entry in list(self._entries.values()):
+            connection = entry.connection
+            if connection.local != local or what.remote not in (None, connection.remote):
+                continue
+            if what.failure == "refused":
+                connection.on_refused("the system reports connection refused", now)
+            else:
+                connection.on_too_large(what.size, now)
+            self._after(entry, now)
 
     # -- time
 

@@ -7,6 +7,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from ropewalk.quic.path.mtu_search import MtuSearch
 from ropewalk.quic.recovery.route_recovery import RouteRecovery
 from ropewalk.quic.types.address import Address
 
@@ -39,6 +40,8 @@ class Route:
         self.recovery = recovery
         #: largest UDP payload sent on this route
         self.datagram_size: i64 = datagram_size
+        #: finds a larger one; shared by routes between the same hosts. None: no search
+        self.search: MtuSearch | None = None
         self.validated = validated
         self.bytes_received: i64 = 0
         self.bytes_sent: i64 = 0

@@ -33,6 +33,9 @@ class ReceivedPackets:
         self.max_ack_delay: float = max_ack_delay
         #: Ack-eliciting packets that may wait at the end of a batch without an ACK being due.
         self.ack_threshold: i64 = 2
+        #: Packets out of order that make an ACK due at once; 0: never. Both thresholds are
+        #: the peer's to ask for (:meth:`follow`).
+        self.reordering_threshold: i64 = 1
         self.largest: i64 = -1
         self.largest_time = 0.0
         #: Ack-eliciting packets not yet acknowledged.
@@ -44,6 +47,9 @@ class ReceivedPackets:
         self.ect1: i64 = 0
         self.ce: i64 = 0
 
+        #: Largest number reported in an ACK frame so far.
+        self._largest_reported: i64 = -1
+        self._last_ecn: i64 = 0
         self._largest_low: i64 = -1
         self._largest_eliciting: i64 = -1
         #: Everything below is forgotten and counts as a duplicate.
@@ -92,13 +98,16 @@ class ReceivedPackets:
                 self._highs.insert(0, largest)
                 self._lows.insert(0, self._largest_low)
                 self._cap()
-                at_once = True
+                at_once = self.reordering_threshold == 1
             self._largest_low = packet_number
             self.largest = packet_number
             self.largest_time = now
         else:
             self._insert(packet_number)
-            at_once = packet_number < self._largest_eliciting
+            at_once = packet_number < self._largest_eliciting and (
+                self.reordering_threshold == 1
+                or packet_number <= self._largest_reported - self.reordering_threshold
+            )
         if ecn != 0:
             if ecn == ECN_ECT0:
                 self.ect0 += 1
@@ -106,16 +115,46 @@ class ReceivedPackets:
                 self.ect1 += 1
             elif ecn == ECN_CE:
                 self.ce += 1
-                at_once = True
+                # ACK frequency 6.4: beyond "every second packet" only the first of a row.
+                if self.ack_threshold <= 2 or self._last_ecn != ECN_CE:
+                    at_once = True
+        self._last_ecn = ecn
         if not ack_eliciting:
             return
         if packet_number > self._largest_eliciting:
             self._largest_eliciting = packet_number
+        if self.reordering_threshold > 1 and self._highs and not at_once:
+            at_once = self._is_gap_old()
         self.unacknowledged += 1
         if at_once:
             self.ack_deadline = now
         elif self.ack_deadline == INFINITY:
             self.ack_deadline = now + self.max_ack_delay
+
+    def follow(self, threshold: i64, max_ack_delay: float, reordering_threshold: i64) -> None:
+        """Acknowledge as the peer asked (ACK_FREQUENCY): once more than ``threshold`` packets
+        wait, within ``max_ack_delay`` seconds, and at once when a packet is missing that is
+        ``reordering_threshold`` numbers older than the newest."""
+        self.ack_threshold = threshold + 1
+        self.max_ack_delay = max_ack_delay
+        self.reordering_threshold = reordering_threshold
+
+    def _is_gap_old(self) -> bool:
+        """Whether the oldest gap that no ACK frame has made certain yet is old enough
+        (ACK frequency 6.2)."""
+        threshold = self.reordering_threshold
+        newest = self._largest_eliciting
+        certain: i64 = max(self._largest_reported - threshold + 1, 0)
+        index: i64 = len(self._highs) - 1
+        while index >= 0:
+            # The gap above the older range, up to the next one.
+            first: i64 = i64(self._highs[index]) + 1
+            end: i64 = self._largest_low if index == 0 else i64(self._lows[index - 1])
+            missing = max(first, certain)
+            if missing < end and missing < newest:
+                return newest - missing >= threshold
+            index -= 1
+        return False
 
     def end_of_batch(self, now: float) -> None:
         """All packets of one receive call are recorded."""
@@ -173,6 +212,7 @@ class ReceivedPackets:
             self._cut_short = self.largest
         self.unacknowledged = 0
         self.ack_deadline = INFINITY
+        self._largest_reported = self.largest
         self._told_at = now
         return True
 

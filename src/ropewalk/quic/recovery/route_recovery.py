@@ -91,6 +91,10 @@ class RouteRecovery:
             return 0
         return room - room % self.max_datagram_size
 
+    def window_bytes(self) -> i64:
+        """What the congestion window still takes, in bytes."""
+        return max(0, self.controller.congestion_window - self.bytes_in_flight)
+
     def pacing_rate(self) -> float:
         """Bytes per second; 0.0 as long as no RTT sample allows to tell."""
         rate = self.controller.pacing_rate

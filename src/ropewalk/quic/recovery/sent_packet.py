@@ -38,6 +38,8 @@ TOKEN_NEW_TOKEN: Final = 14
 TOKEN_DATAGRAM: Final = 15  # number of DATAGRAM frames
 TOKEN_ACK: Final = 16  # largest packet number acknowledged
 TOKEN_PING: Final = 17
+TOKEN_MTU_PROBE: Final = 18  # size of the datagram
+TOKEN_ACK_FREQUENCY: Final = 19  # sequence number
 
 
 @final
@@ -72,6 +74,8 @@ class SentPacket:
         self.size: i64 = 0
         self.ack_eliciting = False
         self.in_flight = False
+        #: Probes the size of datagrams: its loss says nothing about congestion.
+        self.mtu_probe = False
         #: Acknowledged after it had been declared lost.
         self.spurious = False
         self.route: RouteRecovery | None = None
@@ -113,6 +117,7 @@ class SentPacket:
         self.size = 0
         self.ack_eliciting = False
         self.in_flight = False
+        self.mtu_probe = False
         self.spurious = False
         self.stream_id = -1
         self.stream_fin = False

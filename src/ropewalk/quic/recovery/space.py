@@ -342,7 +342,7 @@ class PacketSpace:
         counts as reordering."""
         for slot in self.acked:
             route = slot.route
-            if not slot.spurious or not slot.in_flight or route is None:
+            if not slot.spurious or not slot.in_flight or slot.mtu_probe or route is None:
                 continue
             route.packets_spurious += 1
             route.bytes_spurious += slot.size
@@ -410,6 +410,8 @@ class PacketSpace:
         """Settle the packets in ``lost`` with their routes, one call per controller."""
         told: list[RouteRecovery] = []
         any_persistent = False
+        # RFC 9000 14.4: a lost size probe is no sign of congestion.
+        counted: list[SentPacket] = []
         for slot in self.lost:
             route = slot.owner()
             if slot.ack_eliciting:
@@ -417,16 +419,19 @@ class PacketSpace:
             route.bytes_in_flight -= slot.size
             route.bytes_lost += slot.size
             route.packets_lost += 1
+            if slot.mtu_probe:
+                continue
+            counted.append(slot)
             if route not in told:
                 told.append(route)
         for route in told:
             size: i64 = 0
-            largest = self.lost[0]
-            for slot in self.lost:
+            largest = counted[0]
+            for slot in counted:
                 if slot.route is route:
                     size += slot.size
                     largest = slot
-            persistent = is_persistent(self.ledger, self.lost, route, self._peer_max_ack_delay)
+            persistent = is_persistent(self.ledger, counted, route, self._peer_max_ack_delay)
             if persistent:
                 any_persistent = True
                 route.rtt.restart_minimum()

@@ -95,7 +95,9 @@ class Configuration:
     max_ack_delay: float = 0.025
 
     # -- sizes
-    #: Largest UDP payload that this side sends (1,200 to 65,527).
+    #: UDP payload that a new route is taken to carry, and the largest to look for by probes
+    #: (RFC 8899). Equal values switch the search off. 1,200 to 65,527.
+    initial_udp_payload: int = 1200
     max_udp_payload: int = 1200
     #: First and largest connection window, and the same per stream.
     connection_window: int = 1024 * 1024
@@ -111,6 +113,10 @@ class Configuration:
     max_datagram_frame_size: int = 65535
     datagram_queue: int = 1024
 
+    #: Ask for fewer acknowledgements, and let the peer ask
+    #: (draft-ietf-quic-ack-frequency-14). Off unless both sides switch it on.
+    ack_frequency: bool = False
+
     # -- congestion
     congestion: str = "cubic"
 
@@ -122,6 +128,11 @@ class Configuration:
         if not 1200 <= self.max_udp_payload <= 65527:
             raise ConfigurationError(
                 f"max_udp_payload is {self.max_udp_payload}; QUIC needs 1200 to 65527 bytes"
+            )
+        if not 1200 <= self.initial_udp_payload <= self.max_udp_payload:
+            raise ConfigurationError(
+                f"initial_udp_payload is {self.initial_udp_payload}; it must lie between 1200 and "
+                f"max_udp_payload, {self.max_udp_payload}"
             )
         if not self.alpn:
             raise ConfigurationError("alpn is empty; name at least one application protocol")

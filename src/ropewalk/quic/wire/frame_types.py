@@ -46,8 +46,13 @@ HANDSHAKE_DONE: Final = 0x1E
 DATAGRAM: Final = 0x30
 #: A datagram that tells its length (RFC 9221).
 DATAGRAM_LENGTH: Final = 0x31
+#: draft-ietf-quic-ack-frequency-14.
+IMMEDIATE_ACK: Final = 0x1F
+ACK_FREQUENCY: Final = 0xAF
 
-#: Table 3 of RFC 9000, with the row of RFC 9221 added: types from and to, name, the packets
+_LAST: Final = ACK_FREQUENCY
+
+#: Table 3 of RFC 9000, with the rows of extensions added: types from and to, name, the packets
 #: that may carry it (I Initial, H Handshake, 0 0-RTT, 1 1-RTT) and its marks (N does not
 #: elicit an ACK, P probes a path). The marks C and F of the RFC steer nothing here.
 _TABLE: Final = (
@@ -79,7 +84,9 @@ _TABLE: Final = (
         "N",
     ),
     (HANDSHAKE_DONE, HANDSHAKE_DONE, "HANDSHAKE_DONE", "___1", ""),
+    (IMMEDIATE_ACK, IMMEDIATE_ACK, "IMMEDIATE_ACK", "___1", ""),
     (DATAGRAM, DATAGRAM_LENGTH, "DATAGRAM", "__01", ""),
+    (ACK_FREQUENCY, ACK_FREQUENCY, "ACK_FREQUENCY", "___1", ""),
 )
 
 # The same table folded into one byte a type, so that a look-up is one index.
@@ -88,7 +95,7 @@ _MARK_PROBING: Final = 0x20
 
 
 def _fold_marks() -> bytes:
-    folded = bytearray(DATAGRAM_LENGTH + 1)
+    folded = bytearray(_LAST + 1)
     for first, last, _name, packets, marks in _TABLE:
         value = 0
         # The bit of a level is its place in INITIAL, ZERO_RTT, HANDSHAKE, ONE_RTT.
@@ -110,7 +117,7 @@ def _fold_marks() -> bytes:
 
 
 def _list_names() -> list[str]:
-    names = [""] * (DATAGRAM_LENGTH + 1)
+    names = [""] * (_LAST + 1)
     for first, last, name, _packets, _marks in _TABLE:
         for frame_type in range(first, last + 1):
             names[frame_type] = name
@@ -127,7 +134,7 @@ def is_ack_eliciting(frame_type: i64) -> bool:
 
     Unknown types do: those of an extension, unless it says otherwise.
     """
-    if frame_type > DATAGRAM_LENGTH:
+    if frame_type > _LAST:
         return True
     marks: i64 = _MARKS[frame_type]
     return marks & _MARK_NOT_ELICITING == 0
@@ -135,7 +142,7 @@ def is_ack_eliciting(frame_type: i64) -> bool:
 
 def is_probing(frame_type: i64) -> bool:
     """Whether the frame may travel on a path without moving the connection to it (9.1)."""
-    if frame_type > DATAGRAM_LENGTH:
+    if frame_type > _LAST:
         return False
     marks: i64 = _MARKS[frame_type]
     return marks & _MARK_PROBING != 0
@@ -147,16 +154,21 @@ def allowed_in(frame_type: i64, level: i64) -> bool:
     ``level`` is one of the constants of ``ropewalk.quic.types.handshake``. False for types
     that this table does not know.
     """
-    if frame_type > DATAGRAM_LENGTH:
+    if frame_type > _LAST:
         return False
     marks: i64 = _MARKS[frame_type]
     bit: i64 = _LEVEL_BITS[level]
     return marks & bit != 0
 
 
+def is_known(frame_type: i64) -> bool:
+    """Whether the table has the frame."""
+    return frame_type <= _LAST and bool(_NAMES[frame_type])
+
+
 def frame_name(frame_type: i64) -> str:
     """The RFC's name of a frame type, or the type in hexadecimal where it has none."""
-    if 0 <= frame_type <= DATAGRAM_LENGTH:
+    if 0 <= frame_type <= _LAST:
         name = _NAMES[frame_type]
         if name:
             return name

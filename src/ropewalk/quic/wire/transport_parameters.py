@@ -33,6 +33,8 @@ ACTIVE_CONNECTION_ID_LIMIT: Final = 0x0E
 INITIAL_SOURCE_CONNECTION_ID: Final = 0x0F
 RETRY_SOURCE_CONNECTION_ID: Final = 0x10
 MAX_DATAGRAM_FRAME_SIZE: Final = 0x20
+#: draft-ietf-quic-ack-frequency-14, provisional.
+MIN_ACK_DELAY: Final = 0xFF04DE1B
 
 _NAMES: Final[dict[int, str]] = {
     ORIGINAL_DESTINATION_CONNECTION_ID: "original_destination_connection_id",
@@ -53,6 +55,7 @@ _NAMES: Final[dict[int, str]] = {
     INITIAL_SOURCE_CONNECTION_ID: "initial_source_connection_id",
     RETRY_SOURCE_CONNECTION_ID: "retry_source_connection_id",
     MAX_DATAGRAM_FRAME_SIZE: "max_datagram_frame_size",
+    MIN_ACK_DELAY: "min_ack_delay",
 }
 
 #: What a client must not send (18.2).
@@ -127,6 +130,8 @@ class TransportParameters:
     retry_source_connection_id: bytes | None = None
     #: RFC 9221: the largest DATAGRAM frame taken, type and length included; 0 refuses them.
     max_datagram_frame_size: int = 0
+    #: ACK frequency: the shortest delay that this side can keep; None without the extension.
+    min_ack_delay_us: int | None = None
     unknown: list[tuple[int, bytes]] = field(default_factory=list)
 
 
@@ -168,6 +173,8 @@ def encode_transport_parameters(parameters: TransportParameters) -> bytes:
     _put_bytes(writer, INITIAL_SOURCE_CONNECTION_ID, p.initial_source_connection_id)
     _put_bytes(writer, RETRY_SOURCE_CONNECTION_ID, p.retry_source_connection_id)
     _put_integer(writer, MAX_DATAGRAM_FRAME_SIZE, p.max_datagram_frame_size, 0)
+    if p.min_ack_delay_us is not None:
+        _put_bytes(writer, MIN_ACK_DELAY, encode_varint(p.min_ack_delay_us))
     for identifier, value in p.unknown:
         _put_bytes(writer, identifier, value)
     return writer.getvalue()
@@ -210,6 +217,7 @@ def decode_transport_parameters(data: bytes, from_client: bool) -> TransportPara
         initial_source_connection_id=source,
         retry_source_connection_id=_connection_id(raw, RETRY_SOURCE_CONNECTION_ID),
         max_datagram_frame_size=_integer(raw, MAX_DATAGRAM_FRAME_SIZE, 0),
+        min_ack_delay_us=_min_ack_delay(raw),
         unknown=[(identifier, raw[identifier]) for identifier in raw if identifier not in _NAMES],
     )
 
@@ -283,6 +291,16 @@ def _integer(raw: dict[int, bytes], identifier: int, default: int) -> int:
     if allowed is not None and not allowed[0] <= value <= allowed[1]:
         raise _refused(identifier, f"{value} is not in {allowed[0]} to {allowed[1]}")
     return value
+
+
+def _min_ack_delay(raw: dict[int, bytes]) -> int | None:
+    if MIN_ACK_DELAY not in raw:
+        return None
+    delay = _integer(raw, MIN_ACK_DELAY, 0)
+    longest = _integer(raw, MAX_ACK_DELAY, _DEFAULT_MAX_ACK_DELAY_MS) * 1000
+    if delay > longest:
+        raise _refused(MIN_ACK_DELAY, f"{delay} microseconds is more than max_ack_delay")
+    return delay
 
 
 def _connection_id(raw: dict[int, bytes], identifier: int) -> bytes | None:

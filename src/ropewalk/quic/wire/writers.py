@@ -11,6 +11,7 @@ from librt.strings import BytesWriter
 from mypy_extensions import i64, u8
 
 from ropewalk.quic.wire.frame_types import (
+    ACK_FREQUENCY,
     CONNECTION_CLOSE,
     CONNECTION_CLOSE_APPLICATION,
     CRYPTO,
@@ -18,6 +19,7 @@ from ropewalk.quic.wire.frame_types import (
     DATAGRAM,
     DATAGRAM_LENGTH,
     HANDSHAKE_DONE,
+    IMMEDIATE_ACK,
     MAX_DATA,
     MAX_STREAM_DATA,
     MAX_STREAMS_BIDI,
@@ -241,3 +243,19 @@ def write_datagram(writer: BytesWriter, data: bytes, with_length: bool) -> None:
 def datagram_size(length: i64, with_length: bool) -> i64:
     """Bytes of a DATAGRAM frame that carries ``length`` bytes."""
     return 1 + length + (varint_size(length) if with_length else 0)
+
+
+def write_ack_frequency(
+    writer: BytesWriter, sequence: i64, threshold: i64, max_ack_delay_us: i64, reordering: i64
+) -> None:
+    """Append an ACK_FREQUENCY frame (draft-ietf-quic-ack-frequency-14 4)."""
+    write_varint(writer, ACK_FREQUENCY)
+    write_varint(writer, sequence)
+    write_varint(writer, threshold)
+    write_varint(writer, max_ack_delay_us)
+    write_varint(writer, reordering)
+
+
+def write_immediate_ack(writer: BytesWriter) -> None:
+    """Append an IMMEDIATE_ACK frame (draft-ietf-quic-ack-frequency-14 5)."""
+    writer.append(u8(IMMEDIATE_ACK))

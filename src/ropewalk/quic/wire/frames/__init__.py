@@ -1,4 +1,4 @@
-"""Every frame of RFC 9000 (section 19) and RFC 9221 as a value.
+"""Every frame of RFC 9000 (section 19), RFC 9221 and ACK frequency as a value.
 
 For frames that are rare, and for tools and tests. What arrives in every packet is read in
 place instead: ACK by :mod:`ropewalk.quic.wire.ack`, STREAM by
@@ -7,6 +7,7 @@ place instead: ACK by :mod:`ropewalk.quic.wire.ack`, STREAM by
 
 from ropewalk.quic.wire.ack import AckFrame
 from ropewalk.quic.wire.frame import Frame
+from ropewalk.quic.wire.frames.acks import AckFrequencyFrame, ImmediateAckFrame
 from ropewalk.quic.wire.frames.basic import (
     ConnectionCloseFrame,
     CryptoFrame,
@@ -35,12 +36,14 @@ from ropewalk.quic.wire.frames.streams import ResetStreamFrame, StopSendingFrame
 
 __all__ = [
     "AckFrame",
+    "AckFrequencyFrame",
     "ConnectionCloseFrame",
     "CryptoFrame",
     "DataBlockedFrame",
     "DatagramFrame",
     "Frame",
     "HandshakeDoneFrame",
+    "ImmediateAckFrame",
     "MaxDataFrame",
     "MaxStreamDataFrame",
     "MaxStreamsFrame",

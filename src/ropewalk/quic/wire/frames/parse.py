@@ -11,6 +11,7 @@ from ropewalk.quic.wire.frame import Frame, malformed_frame, truncated_frame
 from ropewalk.quic.wire.frame_types import (
     ACK,
     ACK_ECN,
+    ACK_FREQUENCY,
     CONNECTION_CLOSE,
     CONNECTION_CLOSE_APPLICATION,
     CRYPTO,
@@ -18,6 +19,7 @@ from ropewalk.quic.wire.frame_types import (
     DATAGRAM,
     DATAGRAM_LENGTH,
     HANDSHAKE_DONE,
+    IMMEDIATE_ACK,
     MAX_DATA,
     MAX_STREAM_DATA,
     MAX_STREAMS_BIDI,
@@ -38,6 +40,7 @@ from ropewalk.quic.wire.frame_types import (
     STREAMS_BLOCKED_UNI,
     read_frame_type,
 )
+from ropewalk.quic.wire.frames.acks import ImmediateAckFrame, parse_ack_frequency
 from ropewalk.quic.wire.frames.basic import (
     HandshakeDoneFrame,
     PaddingFrame,
@@ -162,6 +165,10 @@ def _parse_high(reader: Reader, frame_type: i64) -> Frame:
         return HandshakeDoneFrame()
     if DATAGRAM <= frame_type <= DATAGRAM_LENGTH:
         return parse_datagram(reader, frame_type)
+    if frame_type == IMMEDIATE_ACK:
+        return ImmediateAckFrame()
+    if frame_type == ACK_FREQUENCY:
+        return parse_ack_frequency(reader)
     raise _unknown(frame_type)
 
 
