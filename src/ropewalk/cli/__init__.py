@@ -75,4 +75,4 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, value: bool) -
     help="Show the version and whether the core runs compiled or interpreted.",
 )
 def main() -> None:
-    """QUIC and HTTP/3 from Python: serve, fetch, measure."""
+    """QUIC and HTTP/3 from Python: serve, fetch, measure, and look closely."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -188,6 +189,7 @@ def _run_recorded(
             recording = Recording()
             scenario = scenarios[task.name]
             outcome = run(scenario, task.seed, task.overrides, recording.watching)
+            outcome = replace(outcome, file=task.file)
             if qlog is not None:
                 recording.write_qlogs(qlog, outcome)
             if report is not None:

@@ -78,12 +78,20 @@ def list_table(scenarios: Sequence[AnyScenario]) -> None:
         console.print()
 
 
+def _console() -> Console:
+    """Standard output; a file or a pipe has room for the whole table."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _WIDE)
+    return console
+
+
 def run_table(outcomes: Sequence[Outcome]) -> None:
     """Print what runs came to."""
     table = Table(box=None, padding=(0, 1))
     table.add_column("scenario", no_wrap=True)
     table.add_column("result", no_wrap=True)
-    console = Console()
+    console = _console()
     wide = console.width >= _WIDE
     for name in ("seed", "virtual s", "wall s", "packets", "µs/packet", *_MORE[:wide]):
         table.add_column(name, justify="right", no_wrap=True)
@@ -128,15 +136,8 @@ def failure_lines(outcome: Outcome, replay: Path) -> Iterator[str]:
     yield f"{outcome.scenario}, seed {outcome.seed}, failed:"
     for breach in outcome.breaches:
         yield f"  {breach}"
-    yield f"  again: {_quoted(outcome)}"
+    yield f"  again: {outcome.command}"
     yield f"     or: ropewalk lab replay {shlex.quote(str(replay))}"
-
-
-def _quoted(outcome: Outcome) -> str:
-    words = ["ropewalk", "lab", "run", outcome.scenario, "--seed", str(outcome.seed)]
-    for key, value in outcome.overrides:
-        words += ["--set", f"{key}={value}"]
-    return shlex.join(words)
 
 
 def markdown_table(page: Path, outcomes: Sequence[Outcome]) -> None:

@@ -21,9 +21,15 @@ class Task:
     seed: int
     overrides: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def file(self) -> str:
+        """The file that the scenario is read from, "" for one of the catalogue."""
+        return self.name if self.name.endswith(".toml") else ""
+
     def play(self) -> Outcome:
         """Run it. The series, which nobody draws here, are left out."""
-        return replace(run(find_scenario(self.name), self.seed, self.overrides), series=())
+        outcome = run(find_scenario(self.name), self.seed, self.overrides)
+        return replace(outcome, series=(), file=self.file)
 
 
 def play_all(

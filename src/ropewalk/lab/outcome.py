@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -63,6 +64,8 @@ class Outcome:
     series: tuple[Series, ...] = ()
     breaches: tuple[Breach, ...] = ()
     notes: Mapping[str, float] = field(default_factory=dict)
+    #: where the scenario was read from, if it is not the catalogue's
+    file: str = ""
 
     @property
     def passed(self) -> bool:
@@ -77,8 +80,10 @@ class Outcome:
     @property
     def command(self) -> str:
         """What to type to see this run again."""
-        changes = "".join(f" --set {key}={value}" for key, value in self.overrides)
-        return f"ropewalk lab run {self.scenario} --seed {self.seed}{changes}"
+        words = ["ropewalk", "lab", "run", self.file or self.scenario, "--seed", str(self.seed)]
+        for key, value in self.overrides:
+            words += ["--set", f"{key}={value}"]
+        return shlex.join(words)
 
     def flow(self, name: str) -> FlowResult:
         """The result of the flow with this name."""

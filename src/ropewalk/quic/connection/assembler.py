@@ -11,7 +11,7 @@ from mypy_extensions import i64
 from ropewalk.quic.connection.ack_frequency import AckFrequency
 from ropewalk.quic.connection.sizing import Sizing
 from ropewalk.quic.connection.state import ConnectionState
-from ropewalk.quic.connection.watching import tell_send_key_update
+from ropewalk.quic.connection.watching import tell_recovery, tell_send_key_update
 from ropewalk.quic.connection.workspace import Workspace
 from ropewalk.quic.path.path import Path
 from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
@@ -198,6 +198,8 @@ class Assembler:
             self._update_keys(keys, now)
         data = burst.finish()
         self._account(route, segments, len(data), now)
+        if self._state.observer is not None:
+            tell_recovery(self._state.observer, self._state, now)
         return Burst(
             data, segment_size, route.local, route.local_ip, route.remote, ECN_NOT_ECT, now
         )
