@@ -3,7 +3,8 @@
 Bulk downloads of 60 virtual seconds after 10 s of warm-up, with a queue of one
 bandwidth-delay product: alone without random loss, with random loss against the response
 functions of RFC 5681 and RFC 9438, and two at a time. Writes its part of ``docs/lab.md``.
-Everything repeats from the seeds; nothing depends on the machine but how long it takes.
+Everything repeats from the seeds; nothing depends on the machine but how long it takes. About
+20 minutes on two processors; ``--part`` makes one table anew.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from math import sqrt
@@ -24,11 +25,12 @@ from ropewalk.sim.link import HEADER_BYTES
 from ropewalk.sim.presets import PRESETS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "lab.md"
-BEGIN = "<!-- figures: written by bench/lab_figures.py -->"
-END = "<!-- end of figures -->"
+BEGIN = "<!-- {}: written by bench/lab_figures.py -->"
+END = "<!-- end of {} -->"
 WARMUP, DURATION = 10.0, 60.0
 CONTROLLERS = ("newreno", "cubic")
 LOSSES = (0.0001, 0.001, 0.01)
+PAIR_SEEDS, LATER = 2, 5.0
 LEAST_USE, LEAST_RESPONSE, LEAST_JAIN = 0.95, 0.85, 0.96
 
 
@@ -41,6 +43,8 @@ class Job:
     loss: float = 0.0
     flows: int = 1
     seed: int = 1
+    #: when the second flow begins
+    second: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,48 +62,70 @@ class Result:
     breaches: tuple[str, ...]
 
 
+Plan = Callable[[Sequence[str], int], list[Job]]
+Table = Callable[[Sequence[Result]], str]
+
+
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", action="append", choices=list(PARTS))
     parser.add_argument("--preset", action="append", choices=list(PRESETS))
-    parser.add_argument(
-        "--seeds", type=int, default=4, help="runs of each case with loss, and of each pair"
-    )
+    parser.add_argument("--seeds", type=int, default=4, help="runs of each case with loss")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--no-page", action="store_true", help="print, but write no page")
     given = parser.parse_args()
     names = given.preset or list(PRESETS)
-    alone = [Job(name, one) for name in names for one in CONTROLLERS]
-    lossy = [
+    broken: list[Result] = []
+    for part in given.part or list(PARTS):
+        plan, table = PARTS[part]
+        results = play(plan(names, given.seeds), given.jobs)
+        broken += [one for one in results if one.breaches]
+        text = table(results)
+        print(text, end="\n\n")
+        if not given.no_page and not given.preset:
+            write(part, text)
+    for one in broken:
+        print(f"{one.job}: {one.breaches}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def write(part: str, text: str) -> None:
+    """Put a table between its marks on the page."""
+    begin, end = BEGIN.format(part), END.format(part)
+    before, _, rest = PAGE.read_text().partition(begin)
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{rest.partition(end)[2]}")
+
+
+def alone(names: Sequence[str], seeds: int) -> list[Job]:
+    """One flow, no random loss: nothing is left to chance, so that one run is enough."""
+    return [Job(name, one) for name in names for one in CONTROLLERS]
+
+
+def pairs(names: Sequence[str], seeds: int) -> list[Job]:
+    """Two flows that begin together."""
+    return [
+        Job(name, one, flows=2, seed=seed)
+        for name in names
+        for one in CONTROLLERS
+        for seed in range(1, PAIR_SEEDS + 1)
+    ]
+
+
+def later(names: Sequence[str], seeds: int) -> list[Job]:
+    """Two flows, the second of which begins when the first has filled the line."""
+    return [Job(name, one, flows=2, second=LATER) for name in names for one in CONTROLLERS]
+
+
+def lossy(names: Sequence[str], seeds: int) -> list[Job]:
+    """One flow and random loss."""
+    return [
         Job(name, one, loss, seed=seed)
         for name in names
         for one in CONTROLLERS
         for loss in LOSSES
-        for seed in range(1, given.seeds + 1)
+        for seed in range(1, seeds + 1)
     ]
-    pairs = [
-        Job(name, one, flows=2, seed=seed)
-        for name in names
-        for one in CONTROLLERS
-        for seed in range(1, given.seeds + 1)
-    ]
-    results = play([*alone, *pairs, *lossy], given.jobs)
-    page = "\n\n".join(
-        [
-            use_table(results[: len(alone)]),
-            fairness_table(results[len(alone) : len(alone) + len(pairs)]),
-            loss_table(results[len(alone) + len(pairs) :]),
-        ]
-    )
-    print(page)
-    broken = [one for one in results if one.breaches]
-    for one in broken:
-        print(f"{one.job}: {one.breaches}", file=sys.stderr)
-    if not given.no_page and not given.preset:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{page}\n\n{END}{after}")
-    return 1 if broken else 0
 
 
 def play(jobs: Sequence[Job], processes: int) -> list[Result]:
@@ -137,8 +163,9 @@ def scenario_of(job: Job) -> Scenario:
             FlowSpec(
                 name=f"flow{index}",
                 client=name,
-                duration=WARMUP + DURATION,
-                warmup=WARMUP,
+                start=job.second * index,
+                duration=WARMUP + DURATION + job.second * (job.flows - 1 - index),
+                warmup=WARMUP + job.second * (job.flows - 1 - index),
                 congestion=job.congestion,
             )
             for index, name in enumerate(names)
@@ -220,11 +247,12 @@ def use_table(results: Sequence[Result]) -> str:
 
 def fairness_table(results: Sequence[Result]) -> str:
     """Two flows of one kind at one bottleneck."""
+    second = results[0].job.second
     lines = [
-        "### Two at a time",
+        f"### Two at a time, the second {second:.0f} s later" if second else "### Two at a time",
         "",
-        "Two flows of one controller that begin together: Jain's index of their goodput over 60 s, "
-        "the mean of the seeds, and the lowest of them.",
+        f"Two flows of one controller: Jain's index of their goodput over {DURATION:.0f} s, the "
+        "mean of the seeds, and the lowest of them.",
         "",
         "| preset | " + " | ".join(CONTROLLERS) + " |",
         "| --- |" + " ---: |" * len(CONTROLLERS),
@@ -287,6 +315,13 @@ def mark(value: float, least: float, form: str) -> str:
     text = format(value, form)
     return text if value >= least else f"**{text}**"
 
+
+PARTS: dict[str, tuple[Plan, Table]] = {
+    "alone": (alone, use_table),
+    "pairs": (pairs, fairness_table),
+    "later": (later, fairness_table),
+    "lossy": (lossy, loss_table),
+}
 
 if __name__ == "__main__":
     sys.exit(main())
