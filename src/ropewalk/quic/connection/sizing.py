@@ -31,10 +31,10 @@ class Sizing:
     def probe_size(self, route: Route, now: float) -> i64:
         """The size of the probe that may leave on ``route`` now; 0 for none."""
         state = self._state
+        if not state.handshake_confirmed or not route.validated:
+            return 0  # a probe would not fit under the amplification limit (8.1)
         search = route.search
         if search is None:
-            if not state.handshake_confirmed or not route.validated:
-                return 0
             search = self._begin(route)
         if now < search.next_probe:
             return 0
