@@ -16,8 +16,9 @@ def test_no_probe_of_size_goes_to_an_address_that_is_not_validated() -> None:
     route = pair.server.state.path.active
     assert route.search is not None
     assert route.search.on_silence(3, pair.now)  # it begins anew: a probe is due
+    route.datagram_size = route.search.size
     pair.client_address = Address(pair.client_address.ip, 61_000)
-    pair.client.write(stream, b"from another port")
+    pair.client.write(stream, bytes(1100))
     pair.client_endpoint.touch(pair.client)
     burst = pair.client_endpoint.transmit(pair.now)
     assert burst is not None
