@@ -42,6 +42,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"ropewalk\.sim\.(batching|element|fate|host|link|oracles|witness)\b.*"),
     # Parts of types that the signature of a dataclass writes out.
     (r"py:.*", r"typing\.(Annotated|Literal)\[.*|tuple\[str"),
+    (r"py:.*", r"ropewalk\.lab\.limits\..*|seconds|rate|bytes|inf|-?[0-9.]+"),
+    (r"py:.*", r"mmap\.mmap|array"),
     (r"py:.*", r"Message\.receive|Transfer|Endpoint|Coalescing|Received"),
 ]
 

@@ -14,7 +14,9 @@ from ropewalk.http3.frames import (
     PUSH_PROMISE,
     SETTINGS,
 )
+from ropewalk.http3.settings import Settings
 from ropewalk.quic.types.configuration import Configuration
+from ropewalk.quic.types.errors import ConfigurationError
 from ropewalk.quic.types.events import StreamOpened, StreamStoppedByPeer
 from ropewalk.quic.wire.reader import Reader
 from tests.http3.talk import GET, OK, SETTINGS_STREAM, Talk, h3_frame, request, requests, section
@@ -225,6 +227,52 @@ def test_our_settings_go_out_with_the_first_packets(ours_is_client: bool) -> Non
     # the peer sends nothing at all on its streams
     talk = Listener(ours_is_client=ours_is_client)
     assert frames_of(talk.unidirectional()[0])[0][0] == SETTINGS
+
+
+@both
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (None, {0x06: 65536}),
+        (Settings(max_field_section_size=None), {}),
+        (Settings(max_field_section_size=0), {0x06: 0}),
+        (
+            Settings(
+                max_field_section_size=1234,
+                qpack_max_table_capacity=4096,
+                qpack_blocked_streams=16,
+                others=((0x4D46, 7), (0x4D45, 0)),
+            ),
+            {0x01: 4096, 0x06: 1234, 0x07: 16, 0x4D46: 7, 0x4D45: 0},
+        ),
+    ],
+    ids=["ours", "defaults", "zero", "all"],
+)
+def test_every_setting_that_is_not_at_its_default_is_sent(
+    ours_is_client: bool, settings: Settings | None, told: dict[int, int]
+) -> None:
+    named: dict[str, object] = {
+        "client_settings" if ours_is_client else "server_settings": settings
+    }
+    talk = Listener(ours_is_client=ours_is_client, **named)
+    kind, payload = frames_of(talk.unidirectional()[0])[0]
+    assert kind == SETTINGS
+    reader = Reader(payload)
+    sent = {}
+    while reader.remaining():
+        identifier = int(reader.varint())
+        sent[identifier] = int(reader.varint())
+    meaningless = [one for one in sent if one >= 0x21 and (one - 0x21) % 0x1F == 0]
+    assert len(meaningless) == 1
+    assert {one: value for one, value in sent.items() if one not in meaningless} == told
+
+
+def test_settings_that_came_before_the_first_request_are_known_to_it() -> None:
+    talk = Talk(server_settings=Settings(max_field_section_size=200))
+    http = talk.client_side.http
+    assert http.peer_settings.max_field_section_size == 200
+    with pytest.raises(ConfigurationError, match="the peer accepts 200"):
+        http.send_request(request(b"GET", b"/", (b"x-long", b"x" * 200)), True)
 
 
 def test_requests_do_not_wait_for_the_servers_settings() -> None:

@@ -12,7 +12,7 @@ from ropewalk.quic.types.events import PathValidated
 from ropewalk.quic.wire.frame_types import is_probing
 from ropewalk.quic.wire.frames import Frame, PathChallengeFrame, PathResponseFrame
 from tests.conformance.wire import ELSEWHERE, Seen, Watched, seal
-from tests.connection.pair import CLIENT
+from tests.connection.pair import CLIENT, Pair
 
 PING = b"\x01\x00\x00\x00"
 
@@ -177,6 +177,30 @@ def test_the_answer_to_a_challenge_is_no_rtt_sample() -> None:
     pair.deliver_to_server(seal(pair.client, b"\x1b" + route.challenge), ELSEWHERE)
     assert route.validated
     assert not route.recovery.rtt.has_sample
+
+
+def test_another_host_starts_from_the_initial_window_and_rtt() -> None:
+    pair = Watched().connect()
+    initial = Pair().server_config.initial_rtt
+    fresh = pair.server.state.path.active.recovery.initial_window
+    stream = pair.server.open_stream()
+    assert stream is not None
+    pair.server.write(stream, bytes(200_000))
+    pair.drive(2.0)
+    measured = pair.server.state.path.active.recovery
+    assert measured.controller.congestion_window > fresh
+    assert measured.rtt.smoothed == pytest.approx(2 * pair.delay, rel=0.5)
+
+    pair.deliver_to_server(seal(pair.client, PING), ELSEWHERE)
+    route = pair.server.state.path.active
+    assert route.remote == ELSEWHERE
+    recovery = route.recovery
+    assert recovery.controller is not measured.controller
+    assert recovery.controller.congestion_window == fresh == 12_000
+    assert recovery.controller.slow_start_threshold > 1 << 40
+    rtt = recovery.rtt
+    assert (rtt.has_sample, rtt.smoothed, rtt.variation) == (False, initial, initial / 2)
+    assert (recovery.bytes_in_flight, recovery.pto_count) == (0, 0)
 
 
 def test_active_migration_says_unsupported() -> None:

@@ -87,3 +87,43 @@ def test_a_reset_of_one_direction_leaves_the_flow_control_of_the_other() -> None
     with pytest.raises(TransportError) as caught:
         client.streams.on_stream(0, len(answer) + 2000, b"x", False)
     assert caught.value.code == FLOW_CONTROL_ERROR
+
+
+def test_streams_that_are_over_count_against_the_connections_window() -> None:
+    window = 3000
+    client, server = pair(
+        server=configuration(connection_window=window, connection_window_limit=window)
+    )
+    finished, reset, live = (client.streams.open(False) for _ in range(3))
+    assert finished is not None
+    assert reset is not None
+    assert live is not None
+
+    client.streams.write(finished, bytes(900))
+    client.streams.finish(finished)
+    # The server takes it in without reading, so that no credit comes back.
+    for packet in client.packets():
+        server.receive(packet)
+        client.acked(packet)
+
+    client.streams.write(reset, bytes(5000))
+    first = client.packet(600)
+    assert first is not None
+    (begun,) = first.stream_frames()
+    client.streams.reset(reset, 7)
+    client.acked(first)
+    packets = client.packets()
+    assert frames(packets) == [ResetStreamFrame(reset, 7, len(begun.data))]
+    for packet in packets:
+        client.acked(packet)
+
+    assert client.streams.live() == 1
+    client.streams.write(live, bytes(5000))
+    sent = [frame for packet in client.packets() for frame in packet.stream_frames()]
+    assert {frame.stream_id for frame in sent} == {live}
+    assert max(frame.offset + len(frame.data) for frame in sent) == window - 900 - len(begun.data)
+    # The bytes that were given up before they were sent count for nothing.
+    client.streams.reset(live, 7)
+    (last,) = frames(client.packets())
+    assert isinstance(last, ResetStreamFrame)
+    assert 900 + len(begun.data) + last.final_size == window

@@ -9,7 +9,13 @@ from typing import Final
 import click
 
 from ropewalk.cli.errors import Failure
-from ropewalk.lab.conformance import Matrix, dangling, find_matrix, load_matrix
+from ropewalk.lab.conformance import (
+    Matrix,
+    dangling,
+    find_matrix,
+    load_matrix,
+    suite_of,
+)
 from ropewalk.lab.conformance.matrix import RFCS
 from ropewalk.lab.conformance.report import (
     AIM,
@@ -53,7 +59,8 @@ def conformance(
     """Show which requirements of the RFCs are proved, by section and by level.
 
     Works in a checkout of Ropewalk: matrix and tests are not part of an installed package.
-    Exit code 1 if a test that the matrix names does not exist, or is expected to fail.
+    Exit code 1 if a test that the matrix names is not among those that pytest collects, is
+    skipped or is expected to fail. No test is run.
     """
     found = find_matrix(Path.cwd()) if folder is None else folder
     whole = load_matrix(found)
@@ -69,11 +76,17 @@ def conformance(
     else:
         click.echo(as_text(chosen))
         click.echo(_verdict(chosen))
-    lost = dangling(whole, found.parent)
+    suite = suite_of(whole, found.resolve().parent)
+    if suite.caveat:
+        click.echo(suite.caveat, err=True)
+    lost = dangling(whole, suite)
     if lost:
         for one in lost:
             click.echo(f"{one.requirement} names {one.test}, which {one.why}", err=True)
-        raise Failure(f"{len(lost)} tests that the matrix names prove nothing")
+        raise Failure(
+            f"tests that the matrix names and that prove nothing: {len(lost)}; "
+            "name others in conformance/, or mend these"
+        )
 
 
 def _verdict(matrix: Matrix) -> str:

@@ -33,14 +33,24 @@ class Coverage:
         return self.proved + self.missing
 
     @property
+    def due(self) -> int:
+        """What a complete implementation could have proved: with what is not built."""
+        return self.testable + self.not_built
+
+    @property
     def total(self) -> int:
         """All requirements."""
-        return self.testable + self.not_built + self.not_applicable + self.untestable
+        return self.due + self.not_applicable + self.untestable
 
     @property
     def share(self) -> float:
-        """The proved part of what is testable; 1 when nothing is."""
+        """The proved part of what is testable and built; 1 when nothing is."""
         return self.proved / self.testable if self.testable else 1.0
+
+    @property
+    def share_of_due(self) -> float:
+        """The proved part of what is testable, whether it is built or not; 1 when nothing is."""
+        return self.proved / self.due if self.due else 1.0
 
 
 def cover(requirements: Iterable[Requirement]) -> Coverage:
@@ -88,26 +98,36 @@ def _text_line(number: str, section: Matrix) -> str:
 
 
 def _rest(coverage: Coverage) -> str:
-    parts = [
-        f"{count} {name}"
-        for count, name in (
-            (coverage.not_built, "not built"),
-            (coverage.not_applicable, "not applicable"),
-            (coverage.untestable, "untestable"),
-        )
-        if count
-    ]
+    built = f"{coverage.not_built} not built" if coverage.not_built else ""
+    return ", ".join(part for part in (built, _beyond(coverage)) if part)
+
+
+def _beyond(coverage: Coverage) -> str:
+    """What no test of ours could show."""
+    parts = []
+    if coverage.not_applicable:
+        parts.append(f"{coverage.not_applicable} not applicable")
+    if coverage.untestable:
+        parts.append(f"{coverage.untestable} untestable")
     return ", ".join(parts)
 
 
 def _sums(matrix: Matrix) -> str:
     lines = []
-    for name, coverage in (("MUST", musts(matrix)), ("SHOULD", shoulds(matrix))):
-        rest = _rest(coverage)
-        lines.append(
-            f"  {name:<7}{coverage.proved} of {coverage.testable} testable ones are proved "
-            f"({_percent(coverage)})" + (f"; besides, {rest}" if rest else "")
-        )
+    for name, one in (("MUST", musts(matrix)), ("SHOULD", shoulds(matrix))):
+        told = [
+            f"{one.proved} of {one.testable} testable and built ones are proved "
+            f"({_percent(one.share)})"
+        ]
+        if one.not_built:
+            told.append(
+                f"{one.proved} of {one.due} with those that are not built "
+                f"({_percent(one.share_of_due)})"
+            )
+        beyond = _beyond(one)
+        if beyond:
+            told.append(f"besides, {beyond}")
+        lines.append(f"  {name:<7}" + ";\n         ".join(told))
     return "\n".join(lines)
 
 
@@ -158,6 +178,7 @@ def _data(coverage: Coverage) -> dict[str, object]:
         "not_applicable": coverage.not_applicable,
         "untestable": coverage.untestable,
         "share": round(coverage.share, 4),
+        "share_with_not_built": round(coverage.share_of_due, 4),
     }
 
 
@@ -179,8 +200,10 @@ def update_page(page: str, matrix: Matrix) -> str:
 def as_markdown(matrix: Matrix) -> str:
     """Tables by RFC and by section."""
     lines = [
-        "| RFC | MUST proved | SHOULD proved | not built | not applicable | untestable |",
-        "|---|---|---|---|---|---|",
+        "| RFC | MUST proved, of those testable and built | … and with those not built "
+        "| SHOULD proved, of those testable and built | … and with those not built "
+        "| not built | not applicable | untestable |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for rfc in _rfcs(matrix):
         part = matrix.select((rfc,))
@@ -210,20 +233,22 @@ def as_markdown(matrix: Matrix) -> str:
 
 
 def _markdown_cells(matrix: Matrix) -> str:
-    must, should, whole = musts(matrix), shoulds(matrix), cover(matrix.requirements)
-    return (
-        f" {_fraction(must)} ({_percent(must)}) | {_fraction(should)} ({_percent(should)}) "
-        f"| {whole.not_built} | {whole.not_applicable} | {whole.untestable} |"
-    )
+    cells = []
+    for one in (musts(matrix), shoulds(matrix)):
+        cells.append(f"{_fraction(one)} ({_percent(one.share)})")
+        cells.append(f"{one.proved} / {one.due} ({_percent(one.share_of_due)})")
+    whole = cover(matrix.requirements)
+    cells += [str(whole.not_built), str(whole.not_applicable), str(whole.untestable)]
+    return f" {' | '.join(cells)} |"
 
 
 def _fraction(coverage: Coverage) -> str:
     return f"{coverage.proved} / {coverage.testable}" if coverage.testable else ""
 
 
-def _percent(coverage: Coverage) -> str:
+def _percent(share: float) -> str:
     # Rounded down, so that 100 % is said of all alone.
-    return f"{int(coverage.share * 1000) / 10:.1f} %"
+    return f"{int(share * 1000) / 10:.1f} %"
 
 
 def _rfcs(matrix: Matrix) -> list[int]:

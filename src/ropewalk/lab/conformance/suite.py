@@ -1,11 +1,13 @@
-"""Which tests there are: read from their files, which are neither imported nor run."""
+"""The tests that the matrix names, held against those that there are."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from ropewalk.lab.conformance.collection import collect, has_pytest
 from ropewalk.lab.conformance.matrix import Matrix
 
 
@@ -18,16 +20,57 @@ class Dangling:
     why: str
 
 
+class Suite(Protocol):
+    """What there is of tests. ``caveat`` tells people how far its answers go; "" when all the
+    way."""
+
+    @property
+    def caveat(self) -> str: ...
+
+    def flaw(self, test: str) -> str:
+        """Why a test, by the name that pytest gives it, proves nothing; "" when it may."""
+
+
+def suite_of(matrix: Matrix, root: Path) -> Suite:
+    """The tests in the files of the tree ``root`` that the matrix names: as pytest collects
+    them, or as they are written where there is no pytest.
+
+    Raises ``Unsupported`` when pytest is there and gives no answer.
+    """
+    if not has_pytest():
+        return WrittenSuite(root)
+    named = (test for one in matrix.requirements for test in one.tests)
+    return collect(root, (test.partition("::")[0] for test in named))
+
+
+def dangling(matrix: Matrix, suite: Suite) -> list[Dangling]:
+    """The tests that the matrix names and that prove nothing."""
+    return [
+        Dangling(one.id, test, flaw)
+        for one in matrix.requirements
+        for test in one.tests
+        if (flaw := suite.flaw(test))
+    ]
+
+
+# -- without pytest
+
+
 @dataclass(frozen=True)
 class _Function:
-    """A test function: whether it is run with parameters, and whether it is to fail."""
+    """A test function: whether it is run with parameters, and what its marks say against it."""
 
     parametrized: bool
-    expected_to_fail: bool
+    flaw: str
 
 
-class Suite:
-    """The tests of a source tree, file by file as they are asked for."""
+class WrittenSuite:
+    """The tests of a source tree, read from their files, which are neither imported nor run."""
+
+    caveat = (
+        "pytest is not installed: the tests are looked up in the text of their files, "
+        "and parameters that do not exist may pass unseen"
+    )
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -37,21 +80,24 @@ class Suite:
     def flaw(self, test: str) -> str:
         """Why a test, by the name that pytest gives it, proves nothing; "" when it may.
 
-        The identifier of a parameter, ``[…]``, or its part before an ``@``, has to be written out
-        in the test's file or in a module of ours that it imports.
+        The identifiers of parameters, ``[…]``, or the part before an ``@``, have to be written
+        out in the test's file or in a module of ours that it imports.
         """
         name, _, rest = test.partition("[")
         file, _, function = name.partition("::")
         found = self._functions(file).get(function)
         if found is None:
             return "does not exist"
-        if found.expected_to_fail:
-            return "is expected to fail"
+        if found.flaw:
+            return found.flaw
         identifier = rest.removesuffix("]")
-        stems = {identifier, identifier.partition("@")[0]}
-        if rest and not (found.parametrized and stems & self._words(file)):
-            return "does not exist with that parameter"
-        return ""
+        if not rest:
+            return ""
+        words = self._words(file)
+        stems = (identifier, identifier.partition("@")[0])
+        if found.parametrized and any(_is_made_of(stem, words) for stem in stems):
+            return ""
+        return "does not exist with that parameter"
 
     def _functions(self, file: str) -> dict[str, _Function]:
         known = self._files.get(file)
@@ -70,17 +116,6 @@ class Suite:
                     words |= _literals_in(_parse(path))
             self._literals[file] = words
         return words
-
-
-def dangling(matrix: Matrix, root: Path) -> list[Dangling]:
-    """The tests that the matrix names and that prove nothing in the tree ``root``."""
-    suite = Suite(root)
-    return [
-        Dangling(one.id, test, flaw)
-        for one in matrix.requirements
-        for test in one.tests
-        if (flaw := suite.flaw(test))
-    ]
 
 
 def _parse(path: Path) -> ast.Module:
@@ -104,9 +139,22 @@ def _tests_in(tree: ast.Module) -> list[tuple[str, _Function]]:
 
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef) -> _Function:
-    marks = [ast.unparse(decorator) for decorator in node.decorator_list]
+    marks = [ast.unparse(decorator).partition("(")[0] for decorator in node.decorator_list]
+    flaw = ""
+    if any(mark.endswith("mark.xfail") for mark in marks):
+        flaw = "is expected to fail"
+    elif any(mark.endswith("mark.skip") for mark in marks):
+        flaw = "is skipped"
     # A mark of parameters may have a name of its own, so that any decorator will do.
-    return _Function(len(marks) > 0, any("xfail" in mark for mark in marks))
+    return _Function(len(marks) > 0, flaw)
+
+
+def _is_made_of(identifier: str, words: set[str]) -> bool:
+    """Whether an identifier is a word, or the words of several parameters with hyphens between."""
+    return identifier in words or any(
+        sign == "-" and identifier[:end] in words and _is_made_of(identifier[end + 1 :], words)
+        for end, sign in enumerate(identifier)
+    )
 
 
 def _literals_in(tree: ast.Module) -> set[str]:
