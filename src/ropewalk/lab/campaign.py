@@ -10,6 +10,7 @@ from multiprocessing import get_context
 from ropewalk.lab.outcome import Outcome
 from ropewalk.lab.registry import find_scenario
 from ropewalk.lab.runner import run
+from ropewalk.quic.types.errors import ConfigurationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,13 @@ class Task:
 
     def play(self) -> Outcome:
         """Run it. The series, which nobody draws here, are left out."""
-        outcome = run(find_scenario(self.name), self.seed, self.overrides)
+        scenario = find_scenario(self.name)
+        try:
+            outcome = run(scenario, self.seed, self.overrides)
+        except ConfigurationError as error:
+            if not self.file:
+                raise
+            raise ConfigurationError(f"{self.file}: {error}") from None
         return replace(outcome, series=(), file=self.file)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from ropewalk.lab.outcome import Breach, FlowResult
 from ropewalk.lab.scenario import (
@@ -19,9 +20,34 @@ from ropewalk.lab.scenario import (
 from ropewalk.lab.traffic.client import message_count
 from ropewalk.lab.traffic.records import ConnectionRecord, FlowRecord
 from ropewalk.quic.connection import Connection
-from ropewalk.quic.types.errors import ConfigurationError
+from ropewalk.quic.types.errors import (
+    ApplicationError,
+    ConfigurationError,
+    ConnectionRefused,
+    HandshakeError,
+    HandshakeTimeout,
+    IdleTimeout,
+    StatelessReset,
+    TransportError,
+    VersionMismatch,
+)
 from ropewalk.sim.element import HEADER_BYTES
 from ropewalk.sim.link import Link
+
+#: What can end a connection.
+_ERRORS: Final = tuple(
+    kind.__name__
+    for kind in (
+        ApplicationError,
+        TransportError,
+        HandshakeError,
+        IdleTimeout,
+        HandshakeTimeout,
+        ConnectionRefused,
+        VersionMismatch,
+        StatelessReset,
+    )
+)
 
 
 def flow_result(flow: FlowRecord, connection: ConnectionRecord, end: float) -> FlowResult:
@@ -124,7 +150,7 @@ def unmet(
     links: Mapping[str, Mapping[str, float]],
     now: float,
 ) -> list[Breach]:
-    """The expectations that were not met."""
+    """The expectations that were not met; all have passed :func:`check_expectations`."""
     results = {flow.name: flow for flow in flows}
     found: list[Breach] = []
 
@@ -158,9 +184,35 @@ def unmet(
     return found
 
 
+def check_expectations(
+    expectations: Sequence[Expectation], flows: Sequence[str], links: Sequence[str]
+) -> None:
+    """Raises ``ConfigurationError`` for flows, links, figures and errors that there are not."""
+    for index, one in enumerate(expectations):
+        where = f"expect[{index}]"
+        if isinstance(one, Fair):
+            for flow in one.flows:
+                _check_known(f"{where}.flows", "flow", flow, flows)
+        elif isinstance(one, (Intact, Closed, StreamsEnded, Bound)) and one.flow:
+            _check_known(f"{where}.flow", "flow", one.flow, flows)
+        if isinstance(one, StreamsEnded) and not one.flow:
+            raise ConfigurationError(f"{where}.flow is empty; there are {', '.join(flows)}")
+        if isinstance(one, Closed):
+            _check_known(f"{where}.error", "error", one.error, _ERRORS)
+        if isinstance(one, Bound):
+            if one.link:
+                _check_known(f"{where}.link", "link", one.link, links)
+            figures = LINK_FIGURES if one.link else FLOW_FIGURES
+            _check_known(f"{where}.figure", "figure", one.figure, list(figures))
+
+
+def _check_known(where: str, what: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        there_are = ", ".join(known) or "none"
+        raise ConfigurationError(f"{where}: there is no {what} {name!r}; there are {there_are}")
+
+
 def _named(results: Mapping[str, FlowResult], name: str) -> list[str]:
-    if name and name not in results:
-        raise ConfigurationError(f"expect: there is no flow {name!r}")
     return [name] if name else list(results)
 
 
@@ -194,16 +246,7 @@ def _values(
     bound: Bound, results: Mapping[str, FlowResult], links: Mapping[str, Mapping[str, float]]
 ) -> list[tuple[str, float]]:
     if bound.link:
-        if bound.link not in links or bound.figure not in LINK_FIGURES:
-            raise ConfigurationError(
-                f"expect: no figure {bound.figure!r} of a link {bound.link!r}; links are "
-                f"{', '.join(links)}, figures {', '.join(LINK_FIGURES)}"
-            )
         return [(bound.link, links[bound.link][bound.figure])]
-    if bound.figure not in FLOW_FIGURES:
-        raise ConfigurationError(
-            f"expect: no figure {bound.figure!r}; there are {', '.join(FLOW_FIGURES)}"
-        )
     return [(name, results[name].figures[bound.figure]) for name in _named(results, bound.flow)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import final
 
+from ropewalk.lab.interruptions import Profiles, Switch
 from ropewalk.lab.profiles import change_profile
 from ropewalk.lab.scenario import (
     ChangeProfile,
@@ -47,19 +48,47 @@ class Director:
         self._stage = stage
         self._connections = connections
         self._flows = flows
+        #: by the name of a link's direction, or of an interface ("phone:1")
+        self._switches: dict[str, Switch] = {}
+        self._profiles: dict[str, Profiles] = {}
 
     def plan(self, happening: Happening) -> None:
         """Have it happen at its time. Raises ``ConfigurationError`` for names nobody has."""
-        if isinstance(happening, (LinkDown, LinkUp, ChangeProfile)):
-            self._stage.ways(happening.link, happening.way)
-        elif isinstance(happening, OfConnection):
-            self._connection(happening.flow)
+        self._check(happening)
         if happening.since:
             self._connection(happening.since).when_confirmed.append(
                 lambda: self._in(happening.at, lambda: self._do(happening))
             )
         else:
             self._at(happening.at, lambda: self._do(happening))
+
+    def _check(self, happening: Happening) -> None:
+        stage = self._stage
+        if isinstance(happening, (LinkDown, LinkUp, ChangeProfile, DropDatagrams)):
+            names = stage.ways(happening.link, happening.way)
+            if isinstance(happening, ChangeProfile):
+                for name in names:
+                    change_profile(stage.link(name).profile, happening.profile, "profile")
+        elif isinstance(happening, InterfaceDown):
+            stage.check_interface(happening.host, happening.interface)
+        elif isinstance(happening, RebindPort):
+            stage.nat(happening.nat)
+        elif isinstance(happening, RebindAddress):
+            stage.nat(happening.nat)
+            stage.check_outside(happening.nat, happening.outside)
+        elif isinstance(happening, OfConnection):
+            self._connection(happening.flow)
+            if isinstance(happening, (ResetStream, StopStream)):
+                self._check_stream(happening.flow, happening.stream)
+
+    def _check_stream(self, flow: str, stream: int) -> None:
+        spec = self._flow(flow).spec
+        # Requests that go on for a duration have as many streams as there is time for.
+        unbounded = 0 if spec.count else stream + 1
+        streams = {"bulk": spec.streams, "requests": spec.count or unbounded, "messages": 1}
+        known = streams.get(spec.kind, 0)
+        if stream >= known:
+            raise ConfigurationError(f"stream is {stream}; flow {flow} has {known}, counted from 0")
 
     def _do(self, happening: Happening) -> None:
         if isinstance(happening, (LinkDown, LinkUp, ChangeProfile, DropDatagrams)):
@@ -83,36 +112,41 @@ class Director:
         if isinstance(happening, DropDatagrams):
             self._stage.gate(happening.link, happening.way).drop(happening)
         elif isinstance(happening, LinkUp):
-            self._switch(happening.link, happening.way, True)
+            for name in self._stage.ways(happening.link, happening.way):
+                self._switch(name).raise_all()
         elif isinstance(happening, LinkDown):
-            self._switch(happening.link, happening.way, False)
-            if happening.lasting > 0.0:
-                self._in(
-                    happening.lasting, lambda: self._switch(happening.link, happening.way, True)
-                )
+            for name in self._stage.ways(happening.link, happening.way):
+                self._for_a_while(happening.lasting, self._switch(name).hold_down())
         elif isinstance(happening, ChangeProfile):
-            links = self._stage.ways(happening.link, happening.way)
-            before = [link.profile for link in links]
-            for link in links:
-                where = f"happenings: {happening.link}.profile"
-                link.set_profile(change_profile(link.profile, happening.profile, where))
-            if happening.lasting > 0.0:
+            where = f"happenings: {happening.link}.profile"
+            for name in self._stage.ways(happening.link, happening.way):
+                end = self._profiles_of(name).change(happening.profile, where)
+                self._for_a_while(happening.lasting, end)
 
-                def restore() -> None:
-                    for link, profile in zip(links, before, strict=True):
-                        link.set_profile(profile)
+    def _switch(self, name: str) -> Switch:
+        link = self._stage.link(name)
 
-                self._in(happening.lasting, restore)
+        def set_up(up: bool) -> None:
+            link.up = up
 
-    def _switch(self, link: str, way: str, up: bool) -> None:
-        for one in self._stage.ways(link, way):
-            one.up = up
+        return self._switches.setdefault(name, Switch(set_up))
+
+    def _profiles_of(self, name: str) -> Profiles:
+        return self._profiles.setdefault(name, Profiles(self._stage.link(name)))
 
     def _interface_down(self, happening: InterfaceDown) -> None:
-        host = self._stage.host(happening.host)
-        host.set_interface(happening.interface, False)
-        if happening.lasting > 0.0:
-            self._in(happening.lasting, lambda: host.set_interface(happening.interface, True))
+        host, number = self._stage.host(happening.host), happening.interface
+
+        def set_up(up: bool) -> None:
+            host.set_interface(number, up)
+
+        switch = self._switches.setdefault(f"{happening.host}:{number}", Switch(set_up))
+        self._for_a_while(happening.lasting, switch.hold_down())
+
+    def _for_a_while(self, seconds: float, end: Callable[[], None]) -> None:
+        """End something after so many seconds, or (0) never."""
+        if seconds > 0.0:
+            self._in(seconds, end)
 
     # -- connections
 

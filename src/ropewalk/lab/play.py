@@ -8,9 +8,10 @@ from dataclasses import fields, replace
 from typing import Final, final
 
 from ropewalk.lab.breaches import as_breach, internal_error
-from ropewalk.lab.expectations import flow_result, link_figures, unmet
+from ropewalk.lab.expectations import check_expectations, flow_result, link_figures, unmet
 from ropewalk.lab.happenings import Director
 from ropewalk.lab.identities import credential_for
+from ropewalk.lab.limits import shown
 from ropewalk.lab.outcome import Breach, Outcome
 from ropewalk.lab.plaintext_trace import PlaintextTrace
 from ropewalk.lab.sampling import Sampler
@@ -35,6 +36,14 @@ from ropewalk.sim.watching import Watchers
 
 #: The application protocol of the lab's traffic.
 ALPN: Final = "lab.sim"
+#: Settings that a file can say, with their defaults. Objects (keys, stores, observers) are the
+#: lab's own.
+_PLAIN_SETTINGS: Final[dict[str, object]] = {
+    field.name: field.default
+    for field in fields(Configuration)
+    if isinstance(field.default, (bool, int, float, str))
+    or (isinstance(field.default, tuple) and field.default)
+}
 
 
 @final
@@ -44,9 +53,6 @@ class Play:
     def __init__(self, scenario: Scenario, seed: int, watching: Watching | None = None) -> None:
         self.scenario = scenario
         self.seed = seed
-        self.plaintext: PlaintextTrace | None = None
-        if scenario.decrypted_trace:
-            self.plaintext = PlaintextTrace()
         self._watching = watching
         self._content = Content(seed)
         self._specs = {spec.name: spec for spec in scenario.topology.hosts}
@@ -59,6 +65,9 @@ class Play:
             flow.spec.name: record for record in self.records for flow in record.flows
         }
         self._configurations = [self._configure(record) for record in self.records]
+        self.plaintext: PlaintextTrace | None = None
+        if scenario.decrypted_trace or not self._repeats_to_the_byte():
+            self.plaintext = PlaintextTrace()
         self.watchers = Watchers(
             max(
                 (one.max_udp_payload for pair in self._configurations for one in pair),
@@ -111,7 +120,8 @@ class Play:
             alpn=(ALPN,),
             server_name=server_name(record),
             verification=PinnedKey((pin,)),
-            # ML-KEM cannot be seeded; a scenario that wants it sets `decrypted_trace`.
+            # ML-KEM cannot be seeded; with it runs are compared by what the packets said, in
+            # which even the lengths must be the same: those of RSA signatures are.
             groups=("X25519",),
             key_shares=("X25519",),
             deterministic_signing=server.certificate == "ecdsa",
@@ -126,7 +136,22 @@ class Play:
             credentials=StaticCredentials(credential),
         )
         theirs = _settled(theirs, {**server.settings, **spec.settings}, f"flow {spec.name}")
+        hybrid = any("MLKEM" in group and group in theirs.groups for group in ours.groups)
+        if server.certificate == "ecdsa" and (hybrid or not theirs.deterministic_signing):
+            what = "ML-KEM" if hybrid else "deterministic_signing = false"
+            raise ConfigurationError(
+                f"flow {spec.name}: {what} needs "
+                f'certificate = "rsa" on host {server.name}: what cannot be seeded makes ECDSA '
+                "signatures of another length in every run"
+            )
         return ours, theirs
+
+    def _repeats_to_the_byte(self) -> bool:
+        """Whether every handshake can be seeded: signatures of RSA draw randomness of their own,
+        and ML-KEM, which does so, too, comes with RSA only."""
+        return all(
+            self._specs[record.spec.server].certificate == "ecdsa" for record in self.records
+        )
 
     def _host(self, flow: FlowSpec, name: str, role: str) -> HostSpec:
         spec = self._specs.get(name)
@@ -134,6 +159,12 @@ class Play:
             known = [one.name for one in self._specs.values() if one.role == role]
             raise ConfigurationError(
                 f"flow {flow.name}: there is no {role} {name!r}; there are {', '.join(known)}"
+            )
+        count = len(spec.addresses) or 1
+        if role == "client" and flow.interface >= count:
+            raise ConfigurationError(
+                f"flow {flow.name}: interface is {flow.interface}; {name} has {count}, counted "
+                "from 0 (one for each of its addresses)"
             )
         return spec
 
@@ -146,8 +177,12 @@ class Play:
             self._expect(record, ours, theirs)
             clock.at(record.spec.start, self._opening(record, ours, theirs))
         director = Director(self.stage, self.connections, self.flows)
-        for happening in self.scenario.happenings:
-            director.plan(happening)
+        for index, happening in enumerate(self.scenario.happenings):
+            try:
+                director.plan(happening)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"happenings[{index}]: {error}") from None
+        check_expectations(self.scenario.expect, list(self.flows), list(self.stage.links))
         if self.records:
             first = self.records[0].spec
             clock.at(first.start + first.warmup, self._start_use)
@@ -288,16 +323,28 @@ def server_name(record: ConnectionRecord) -> str:
 
 def _settled(base: Configuration, settings: Mapping[str, object], where: str) -> Configuration:
     """A configuration with the settings of a scenario."""
-    allowed = [field.name for field in fields(Configuration)]
-    for key in settings:
-        if key not in allowed:
+    values: dict[str, object] = {}
+    for key, value in settings.items():
+        own = _PLAIN_SETTINGS.get(key)
+        if own is None:
             raise ConfigurationError(
-                f"{where}: there is no setting {key!r}; allowed are {', '.join(allowed)}"
+                f"{where}: there is no setting {key!r}; allowed are {', '.join(_PLAIN_SETTINGS)}"
             )
-    values = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
-    }
+        values[key] = tuple(value) if isinstance(value, list) else value
+        if not _like(values[key], own):
+            raise ConfigurationError(
+                f"{where}: setting {key} is {shown(value)}; it must be like {own!r}"
+            )
     try:
         return replace(base, **values)  # type: ignore[arg-type]  # settings by name
     except (ConfigurationError, TypeError) as error:
         raise ConfigurationError(f"{where}: {error}") from None
+
+
+def _like(value: object, own: object) -> bool:
+    """Whether a value is of the kind of another one."""
+    if isinstance(own, tuple):
+        return isinstance(value, tuple) and all(type(one) is type(own[0]) for one in value)
+    if type(own) is float:
+        return type(value) in (int, float)
+    return type(value) is type(own)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, get_type_hints
 
+from ropewalk.lab.limits import shown
 from ropewalk.lab.quantities import parse_quantity
 from ropewalk.lab.scenario import LinkSpec
 from ropewalk.quic.types.errors import ConfigurationError
@@ -46,6 +48,12 @@ _INNER_SECONDS: Final = (
     "gap",
     "delay_spread",
 )
+_WANTED: Final[dict[object, str]] = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    Sequence[int]: "a list of whole numbers",
+}
 #: What a preset may have and a scenario take away again by "none".
 _OPTIONAL: Final = ("queue", "loss_model", "trace", "handovers")
 _FIELDS: Final = tuple(field.name for field in dataclasses.fields(LinkProfile))
@@ -69,11 +77,26 @@ def _preset(spec: LinkSpec) -> tuple[LinkProfile, LinkProfile]:
     preset = PRESETS.get(spec.preset)
     if preset is None:
         raise ConfigurationError(
-            f"links.{spec.name}.preset is {spec.preset!r}; there are {', '.join(PRESETS)}"
+            f"links.{spec.name}.preset is {shown(spec.preset)}; {_no_preset(spec.preset)}"
         )
     if spec.queue_bdp > 0.0:
         preset = preset.altered(queue_bdp=spec.queue_bdp)
     return preset.up, preset.down
+
+
+def _no_preset(name: str) -> str:
+    lines = name.split("+")
+    if len(lines) == 1 or not all(line in PRESETS for line in lines):
+        return f"there are {', '.join(PRESETS)}"
+    # A link is one line, and only routes know which interface uses it.
+    links = ", ".join(f'links.{line}.preset = "{line}"' for line in lines)
+    routes = " and ".join(
+        f'client = "client:{index}", via = ["{line}"]' for index, line in enumerate(lines)
+    )
+    return (
+        f"that is {len(lines)} lines for a client with {len(lines)} addresses: write {links}, "
+        f"and a [[routes]] for each: {routes}"
+    )
 
 
 def _queue_of(profile: LinkProfile, seconds: float) -> LinkProfile:
@@ -91,7 +114,7 @@ def change_profile(profile: LinkProfile, figures: Mapping[str, object], where: s
             raise ConfigurationError(f"{where}.{key} is unknown; allowed are {', '.join(_FIELDS)}")
         try:
             values[key] = _figure(key, value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, ConfigurationError) as error:
             raise ConfigurationError(f"{where}.{key}: {error}") from None
     if values.get("trace") is not None and "rate" not in values:
         values["rate"] = math.inf
@@ -109,7 +132,10 @@ def _figure(key: str, value: object) -> object:
     if value == "none" and key in _OPTIONAL:
         return None
     if key in ("queue_packets", "mtu"):
-        return int(parse_quantity(value, "bytes"))
+        number = parse_quantity(value, "bytes")
+        if not math.isfinite(number):
+            raise ValueError(f"{value!r} is not a finite number")
+        return int(number)
     if key == "queue":
         return _kind_of(_QUEUES, value)
     if key == "loss_model":
@@ -121,21 +147,36 @@ def _figure(key: str, value: object) -> object:
     if key == "outages":
         return _outages(value)
     if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a number")
+        raise ValueError(f"{shown(value)} is not a number")
     return float(value)
 
 
 def _kind_of(kinds: Mapping[str, Callable[..., object]], value: object) -> object:
     values = _inner(value)
     kind = values.pop("kind", None)
-    if kind not in kinds:
-        raise ValueError(f"kind is {kind!r}; it must be one of {', '.join(kinds)}")
-    return kinds[str(kind)](**values)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"kind is {shown(kind)}; it must be one of {', '.join(kinds)}")
+    made = kinds[kind]
+    allowed = get_type_hints(made)
+    for key, item in values.items():
+        if key not in allowed:
+            raise ValueError(f"{kind} has no {key!r}; allowed are {', '.join(allowed)}")
+        if not _fits(item, allowed[key]):
+            raise ValueError(f"{key} is {shown(item)}; it must be {_WANTED[allowed[key]]}")
+    return made(**values)
+
+
+def _fits(value: object, wanted: object) -> bool:
+    if wanted == Sequence[int]:
+        return isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
+    if wanted is float:
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]  # a number
+    return type(value) is wanted
 
 
 def _inner(value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
-        raise ValueError(f"{value!r} is not a table")
+        raise ValueError(f"{shown(value)} is not a table")
     return {
         str(key): parse_quantity(item, "seconds") if key in _INNER_SECONDS else item
         for key, item in value.items()
@@ -150,18 +191,39 @@ def _handovers(values: dict[str, object]) -> Handovers:
 
 
 def _trace(value: object) -> RateTrace:
-    if isinstance(value, str):
-        return RateTrace.load(value)
-    if isinstance(value, list) and all(isinstance(item, int) for item in value):
+    # A name is never followed from here: whoever sends a replay file must not choose what is
+    # read. The files that a TOML file names are read with it.
+    if isinstance(value, (list, tuple)) and all(type(item) is int for item in value):
         return RateTrace(tuple(value))
-    raise ValueError(f"{value!r} is neither a file's name nor a list of milliseconds")
+    raise ValueError(
+        f"{shown(value)} is no list of milliseconds; the name of a file may stand in a TOML file"
+    )
+
+
+def embed_traces(figures: Mapping[str, object], folder: Path, where: str) -> dict[str, object]:
+    """The figures of a link's table with the milliseconds of a rate trace for its file's name,
+    which is looked up in ``folder``. Raises ``ConfigurationError``."""
+    found = dict(figures)
+    for way in ("up", "down"):
+        inner = found.get(way)
+        if isinstance(inner, Mapping):
+            found[way] = embed_traces(inner, folder, f"{where}.{way}")
+    name = found.get("trace")
+    if isinstance(name, str) and name != "none":
+        try:
+            found["trace"] = list(RateTrace.load(folder / name).opportunities)
+        except (OSError, ValueError, ConfigurationError) as error:
+            raise ConfigurationError(f"{where}.trace: {error}") from None
+    return found
 
 
 def _outages(value: object) -> tuple[tuple[float, float], ...]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{value!r} is not a list of [start, end]")
+        raise ValueError(f"{shown(value)} is not a list of [start, end]")
     spans: list[tuple[float, float]] = []
     for span in value:
+        if not isinstance(span, (list, tuple)) or len(span) != 2:
+            raise ValueError(f"{shown(span)} is not [start, end]")
         start, end = span
         spans.append((parse_quantity(start, "seconds"), parse_quantity(end, "seconds")))
     return tuple(spans)

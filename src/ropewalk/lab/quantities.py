@@ -6,6 +6,8 @@ import math
 import re
 from typing import Final
 
+from ropewalk.lab.limits import shown
+
 _NUMBER_AND_UNIT: Final = re.compile(
     r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|inf)\s*([A-Za-z/µ]*)\s*"
 )
@@ -31,13 +33,19 @@ def parse_quantity(value: object, kind: str) -> float:
     Raises ``ValueError`` with the units that are allowed.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{shown(value)} is too large") from None
     units = _UNITS[kind]
     match = _NUMBER_AND_UNIT.fullmatch(value) if isinstance(value, str) else None
     if match is None or match.group(2) not in units:
         named = ", ".join(unit for unit in units if unit)
-        raise ValueError(f"{value!r} is not a number with one of the units {named}")
-    return float(match.group(1)) * units[match.group(2)]
+        raise ValueError(f"{shown(value)} is not a number with one of the units {named}")
+    try:
+        return float(match.group(1)) * units[match.group(2)]
+    except ValueError:
+        raise ValueError(f"{match.group(1)!r} is not a number") from None
 
 
 def show_seconds(seconds: float) -> str:

@@ -8,7 +8,7 @@ from ropewalk.lab.outcome import Outcome
 from ropewalk.lab.play import Play
 from ropewalk.lab.registry import AnyScenario
 from ropewalk.lab.scenario import CustomScenario
-from ropewalk.lab.scenario_file import override
+from ropewalk.lab.scenario_file import check_parameters, override
 from ropewalk.lab.trial import run_custom
 from ropewalk.lab.watching import Watching
 
@@ -29,6 +29,7 @@ def run(
     """
     changes = dict(overrides or {})
     if isinstance(scenario, CustomScenario):
+        check_parameters(scenario, changes)
         return run_custom(scenario, scenario.seed if seed is None else seed, changes, watching)
     changed = override(scenario, changes)
     return Play(changed, changed.seed if seed is None else seed, watching).outcome(changes)

@@ -12,12 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal
 
+from ropewalk.lab.limits import (
+    LARGEST_VARINT,
+    Checked,
+    Code,
+    Count,
+    Range,
+    Rate,
+    Seconds,
+    Size,
+    Some,
+    check_address,
+)
 from ropewalk.quic.types.errors import ConfigurationError
-
-#: In TOML a number, or text with a unit: "20 ms", "50 Mbit/s", "3 MB".
-Seconds = Annotated[float, "seconds"]
-Rate = Annotated[float, "rate"]
-Size = Annotated[int, "bytes"]
 
 Family = Literal["happy path", "loss", "streams", "close", "http3", "hostile", "soak", "networks"]
 #: The families of the catalogue, and what they are about.
@@ -46,7 +53,7 @@ def check_name(what: str, name: str) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostSpec:
+class HostSpec(Checked):
     """A machine. Its interfaces are numbered in the order of ``addresses`` (IP addresses;
     none means one, made up). ``settings`` replace fields of its connections' configuration.
     ``retry`` has a server prove each client's address first (RFC 9000 8.1.2)."""
@@ -57,14 +64,23 @@ class HostSpec:
     settings: Mapping[str, object] = field(default_factory=dict)
     #: how long it gathers what arrives, as GRO does, and how many datagrams at most
     coalescing: Seconds = 0.0
-    segments: int = 64
+    segments: Some = 64
     retry: bool = False
-    #: a server's certificate; RSA signatures cannot be seeded: set ``decrypted_trace``
+    #: a server's certificate; RSA signatures cannot be seeded (``decrypted_trace``);
+    #: ML-KEM goes with RSA only, for ECDSA signatures of what is random differ in length
     certificate: Literal["ecdsa", "rsa"] = "ecdsa"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for address in self.addresses:
+            check_address(f"host {self.name}: an address", address)
+
+    def _title(self) -> str:
+        return f"host {self.name}: "
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkSpec:
+class LinkSpec(Checked):
     """A line, both ways: "up" leads from the client's side to the server's.
 
     A ``preset`` of :mod:`ropewalk.sim.presets`, changed by ``both`` and then by ``up`` and
@@ -76,30 +92,52 @@ class LinkSpec:
 
     name: str
     preset: str = ""
-    queue_bdp: float = 0.0
+    queue_bdp: Annotated[float, Range()] = 0.0
     both: Mapping[str, object] = field(default_factory=dict)
     up: Mapping[str, object] = field(default_factory=dict)
     down: Mapping[str, object] = field(default_factory=dict)
 
+    def _title(self) -> str:
+        return f"link {self.name}: "
+
 
 @dataclass(frozen=True, kw_only=True)
-class NatSpec:
+class NatSpec(Checked):
     """A NAT whose outside address is ``outside``; it forgets a mapping through which nothing
-    left for ``timeout`` seconds."""
+    left for ``timeout`` seconds.
+
+    A ``symmetric`` one has another mapping for every remote address; with ``filtering`` only
+    those to whom something was sent may answer (RFC 4787 4.1 and 5)."""
 
     name: str
     outside: str = "198.51.100.1"
     timeout: Seconds = 120.0
+    symmetric: bool = False
+    filtering: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_address(f"NAT {self.name}: outside", self.outside)
+        if not self.timeout > 0.0:
+            raise ConfigurationError(f"NAT {self.name}: timeout is 0; it must be above 0 seconds")
+
+    def _title(self) -> str:
+        return f"NAT {self.name}: "
 
 
 @dataclass(frozen=True, kw_only=True)
-class MiddleboxSpec:
-    """A box that drops UDP (all of it, or payloads above ``largest``) or meddles with ECN."""
+class MiddleboxSpec(Checked):
+    """A box that drops UDP (all of it, or payloads above ``largest``) or meddles with ECN:
+    ``bleach`` clears marks, ``drop`` drops what bears one, ``mark`` signals congestion on all
+    that can be marked, ``swap`` turns ECT(0) into ECT(1) and back."""
 
     name: str
     drops_udp: bool = False
     largest: Size = 65507
-    ecn: Literal["pass", "bleach", "drop"] = "pass"
+    ecn: Literal["pass", "bleach", "drop", "mark", "swap"] = "pass"
+
+    def _title(self) -> str:
+        return f"middlebox {self.name}: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +172,7 @@ class Topology:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlowSpec:
+class FlowSpec(Checked):
     """Traffic from one client to one server, by default over a connection of its own.
 
     ========== =====================================================================
@@ -156,7 +194,7 @@ class FlowSpec:
     client: str = "client"
     server: str = "server"
     #: the client's interface
-    interface: int = 0
+    interface: Count = 0
     #: name of an earlier flow on whose connection this one runs, too
     over: str = ""
     start: Seconds = 0.0
@@ -165,44 +203,42 @@ class FlowSpec:
     warmup: Seconds = 0.0
     download: Size = 0
     upload: Size = 0
-    streams: int = 1
-    count: int = 0
+    streams: Some = 1
+    count: Count = 0
     interval: Seconds = 0.0
     rate: Rate = 0.0
-    size: Size = 1000
+    size: Annotated[int, Range("bytes", 1, LARGEST_VARINT)] = 1000
     #: which way messages, datagrams and timed bulk go ("both" is for bulk)
     direction: Literal["down", "up", "both"] = "down"
     #: what the application writes in one call
-    chunk: Size = 65536
+    chunk: Annotated[int, Range("bytes", 1, LARGEST_VARINT)] = 65536
     congestion: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     #: who closes the connection when its flows are done, and with which code
     closes: Literal["client", "server", "nobody"] = "client"
-    close_code: int = 0
+    close_code: Code = 0
 
     def __post_init__(self) -> None:
         check_name("a flow", self.name)
-        if self.streams < 1:
-            raise ConfigurationError(f"flow {self.name}: streams is {self.streams}; 1 or more")
+        super().__post_init__()
         if self.kind in ("messages", "datagrams") and not self.rate > 0:
             raise ConfigurationError(f"flow {self.name}: {self.kind} need a rate")
         if self.direction == "both" and self.kind != "bulk":
             raise ConfigurationError(f"flow {self.name}: only bulk goes both ways")
         if self.kind == "datagrams" and self.size < 8:
             raise ConfigurationError(f"flow {self.name}: a datagram has 8 bytes or more")
-        if self.kind == "requests" and not (self.count or self.duration):
-            raise ConfigurationError(f"flow {self.name}: requests need a count or a duration")
-        if self.kind == "messages" and not (self.count or self.duration):
-            raise ConfigurationError(f"flow {self.name}: messages need a count or a duration")
-        if self.kind == "datagrams" and not (self.count or self.duration):
-            raise ConfigurationError(f"flow {self.name}: datagrams need a count or a duration")
+        if self.kind not in ("bulk", "idle") and not (self.count or self.duration):
+            raise ConfigurationError(f"flow {self.name}: {self.kind} need a count or a duration")
+
+    def _title(self) -> str:
+        return f"flow {self.name}: "
 
 
 # -- what happens
 
 
 @dataclass(frozen=True, kw_only=True)
-class Happening:
+class Happening(Checked):
     """Something that happens at a time. In TOML ``do`` names the kind. ``at`` counts from the
     start of the run, or with ``since``, the name of a flow, from the moment at which its
     client knows that the handshake is confirmed."""
@@ -233,7 +269,7 @@ class InterfaceDown(Happening):
     """A host's interface goes down, for ``lasting`` seconds or (0) for good."""
 
     host: str
-    interface: int = 0
+    interface: Count = 0
     lasting: Seconds = 0.0
 
 
@@ -254,9 +290,9 @@ class DropDatagrams(Happening):
 
     link: str
     way: Literal["up", "down"]
-    first: int = 1
-    last: int = 1
-    every: int = 1
+    first: Some = 1
+    last: Some = 1
+    every: Some = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +308,10 @@ class RebindAddress(Happening):
 
     nat: str
     outside: str
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_address("outside", self.outside)
 
 
 Side = Literal["client", "server"]
@@ -299,7 +339,7 @@ class Ping(OfConnection):
 class Close(OfConnection):
     """One side closes the connection with an application code."""
 
-    code: int = 0
+    code: Code = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,16 +358,16 @@ class ResumeReading(OfConnection):
 class ResetStream(OfConnection):
     """One side gives up sending on the flow's stream number ``stream`` (counted from 0)."""
 
-    stream: int = 0
-    code: int = 0
+    stream: Count = 0
+    code: Code = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopStream(OfConnection):
     """One side stops reading the flow's stream number ``stream`` (counted from 0)."""
 
-    stream: int = 0
-    code: int = 0
+    stream: Count = 0
+    code: Code = 0
 
 
 #: The word in TOML for each happening.
@@ -353,7 +393,7 @@ HAPPENINGS: Final[dict[str, type[Happening]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expectation:
+class Expectation(Checked):
     """What must hold when the run is over. In TOML ``that`` names the kind."""
 
 
@@ -373,7 +413,7 @@ class Closed(Expectation):
     flow: str = ""
     side: Side = "client"
     error: str = "ApplicationError"
-    code: int = -1
+    code: Annotated[int, Range(least=-1, most=LARGEST_VARINT)] = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -381,9 +421,9 @@ class StreamsEnded(Expectation):
     """So many of the flow's streams ended in each way, as its client saw them (-1: any)."""
 
     flow: str
-    complete: int = -1
-    reset: int = -1
-    stopped: int = -1
+    complete: Annotated[int, Range(least=-1)] = -1
+    reset: Annotated[int, Range(least=-1)] = -1
+    stopped: Annotated[int, Range(least=-1)] = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -397,13 +437,19 @@ class Bound(Expectation):
     least: float = float("-inf")
     most: float = float("inf")
 
+    def __post_init__(self) -> None:
+        if not self.least <= self.most:  # which no NaN is
+            raise ConfigurationError(
+                f"least is {self.least} and most is {self.most}; nothing lies between them"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fair(Expectation):
     """Jain's index over the goodput of the flows (none named: all) is at least this."""
 
     flows: tuple[str, ...] = ()
-    least: float = 0.95
+    least: Annotated[float, Range(most=1)] = 0.95
 
 
 #: The word in TOML for each expectation.
@@ -450,17 +496,18 @@ LINK_FIGURES: Final[dict[str, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scenario:
+class Scenario(Checked):
     """A run that can be repeated. ``time_limit`` ends it, whatever still runs by then.
 
     ``decrypted_trace`` compares runs by what the packets said instead of their bytes, for
-    handshakes that cannot be seeded (ML-KEM, RSA-PSS).
+    handshakes that cannot be seeded (ML-KEM, RSA-PSS). A run with an RSA certificate does so
+    unasked.
     """
 
     name: str
     family: Family
     about: str
-    seed: int = 1
+    seed: Count = 1
     time_limit: Seconds = 3600.0
     topology: Topology = Topology()
     flows: tuple[FlowSpec, ...] = ()
@@ -470,10 +517,11 @@ class Scenario:
 
     def __post_init__(self) -> None:
         check_name("a scenario", self.name)
+        super().__post_init__()
 
 
 @dataclass(frozen=True, kw_only=True)
-class CustomScenario:
+class CustomScenario(Checked):
     """A scenario that is a function: for hostile peers, HTTP/3 and the async API.
 
     ``play`` receives a :class:`~ropewalk.lab.trial.Trial`; ``parameters`` are the names that
@@ -484,8 +532,9 @@ class CustomScenario:
     family: Family
     about: str
     play: Callable[..., None]
-    seed: int = 1
+    seed: Count = 1
     parameters: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name("a scenario", self.name)
+        super().__post_init__()

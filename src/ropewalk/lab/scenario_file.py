@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,10 +23,13 @@ from typing import (
     get_type_hints,
 )
 
+from ropewalk.lab.limits import shown
+from ropewalk.lab.profiles import embed_traces
 from ropewalk.lab.quantities import parse_quantity
 from ropewalk.lab.scenario import (
     EXPECTATIONS,
     HAPPENINGS,
+    CustomScenario,
     FlowSpec,
     LinkSpec,
     Scenario,
@@ -43,24 +47,46 @@ _LINK_KEYS: Final = ("preset", "queue_bdp", "up", "down")
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read a TOML file; the scenario's name is the file's unless it says otherwise.
+    """Read a TOML file; the scenario's name is the file's unless it says otherwise. Rate traces
+    that it names as files are looked for beside it, and become part of the scenario.
 
     Raises ``ConfigurationError`` with the file's name.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{path}: it is not UTF-8 text") from None
+    except (ValueError, RecursionError) as error:  # bad TOML, endless numbers, nesting
+        raise ConfigurationError(f"{path}: {error}") from None
     try:
-        return from_document({"name": path.stem, **document})
+        return from_document({"name": path.stem, **_with_traces(document, path.parent)})
     except ConfigurationError as error:
         raise ConfigurationError(f"{path}: {error}") from None
 
 
+def _with_traces(document: Document, folder: Path) -> Document:
+    """The document with the milliseconds of the traces that it names as files."""
+    found = dict(document)
+    links = found.get("links")
+    if isinstance(links, dict):
+        found["links"] = {
+            name: embed_traces(table, folder, f"links.{name}") if isinstance(table, dict) else table
+            for name, table in links.items()
+        }
+    happenings = found.get("happenings")
+    if isinstance(happenings, list):
+        found["happenings"] = [
+            {**table, "profile": embed_traces(profile, folder, f"happenings[{index}].profile")}
+            if isinstance(table, dict) and isinstance(profile := table.get("profile"), dict)
+            else table
+            for index, table in enumerate(happenings)
+        ]
+    return found
+
+
 def from_document(document: Document) -> Scenario:
     """The scenario that a document describes. Raises ``ConfigurationError``."""
+    document = _table(document, "the scenario")
     document = dict(document)
     topology: Document = {
         key: document.pop(key)
@@ -116,11 +142,28 @@ def override(scenario: Scenario, changes: Mapping[str, str]) -> Scenario:
     return from_document(document)
 
 
+def check_parameters(scenario: CustomScenario, changes: Mapping[str, str]) -> None:
+    """Raises ``ConfigurationError`` unless ``--set`` gives each parameter of a scenario that is
+    a function a value like its own."""
+    for key, text in changes.items():
+        if key not in scenario.parameters:
+            continue  # whoever plays it tells which there are
+        own, value = scenario.parameters[key], plain_value(text)
+        if isinstance(own, str):
+            continue
+        number = type(own) is float and type(value) is int
+        finite = not isinstance(value, float) or math.isfinite(value)
+        if not (number or type(value) is type(own)) or not finite:
+            raise ConfigurationError(
+                f"--set {key}: {shown(text)} is not {_A_TYPE[type(own)]} (its own value is {own})"
+            )
+
+
 def plain_value(text: str) -> object:
     """What a TOML file would have meant by it; plain words need no quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -190,7 +233,7 @@ def _tagged(kinds: Mapping[str, type[T]], tag: str, table: object, where: str) -
     word = values.pop(tag, None)
     if not isinstance(word, str) or word not in kinds:
         allowed = ", ".join(repr(name) for name in kinds)
-        raise ConfigurationError(f"{where}.{tag} is {word!r}; it must be one of {allowed}")
+        raise ConfigurationError(f"{where}.{tag} is {shown(word)}; it must be one of {allowed}")
     return _record(kinds[word], values, where)
 
 
@@ -217,32 +260,45 @@ def _record(
     missing = [name for name in required if name not in found]
     if missing:
         raise ConfigurationError(f"{prefix}{missing[0]} is missing")
-    return kind(**found)
+    try:
+        return kind(**found)
+    except ConfigurationError as error:
+        # What has a name tells it; things in a list are told by their number.
+        raise ConfigurationError(f"{where}.{error}" if "[" in where else str(error)) from None
 
 
 def _read(hint: object, value: object) -> object:
     origin = get_origin(hint)
     if origin is Annotated:
-        base, kind = get_args(hint)
-        quantity = parse_quantity(value, kind)
-        return base(quantity)
+        base, allowed = get_args(hint)
+        if not allowed.kind:
+            return _read(base, value)
+        try:
+            return base(parse_quantity(value, allowed.kind))
+        except (ValueError, OverflowError) as error:
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                raise ValueError(f"{shown(value)} must be {allowed}") from None
+            raise ValueError(str(error)) from None
     if origin is Literal:
         if value not in get_args(hint):
             allowed = ", ".join(repr(word) for word in get_args(hint))
-            raise ValueError(f"{value!r} must be one of {allowed}")
+            raise ValueError(f"{shown(value)} must be one of {allowed}")
         return value
     if origin is tuple:
         if not isinstance(value, list):
-            raise ValueError(f"{value!r} is not an array")
+            raise ValueError(f"{shown(value)} is not an array")
         return tuple(_read(get_args(hint)[0], item) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{shown(value)} is too large") from None
     if hint in (int, float, bool, str):
         if type(value) is not hint:
-            raise ValueError(f"{value!r} is not {_A_TYPE[hint]}")
+            raise ValueError(f"{shown(value)} is not {_A_TYPE[hint]}")
         return value
     if not isinstance(value, dict):
-        raise ValueError(f"{value!r} is not a table")
+        raise ValueError(f"{shown(value)} is not a table")
     return value
 
 
@@ -256,13 +312,13 @@ _A_TYPE: Final[dict[object, str]] = {
 
 def _table(value: object, where: str) -> Document:
     if not isinstance(value, dict):
-        raise ConfigurationError(f"{where} is {value!r}; it must be a table")
+        raise ConfigurationError(f"{where} is {shown(value)}; it must be a table")
     return value
 
 
 def _array(value: object, where: str) -> list[object]:
     if not isinstance(value, list):
-        raise ConfigurationError(f"{where} is {value!r}; it must be an array of tables")
+        raise ConfigurationError(f"{where} is {shown(value)}; it must be an array of tables")
     return value
 
 

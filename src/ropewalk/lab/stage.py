@@ -65,7 +65,7 @@ class Stage:
         self.links: dict[str, Link] = {}
         self.nats: dict[str, Nat] = {}
         self.gates: dict[str, Gate] = {}
-        self._boxes: dict[str, Middlebox] = {}
+        self.middleboxes: dict[str, Middlebox] = {}
         #: the routes that lead through each NAT, for when its address changes
         self._behind: dict[str, list[tuple[str, list[Element]]]] = {}
         topology = scenario.topology
@@ -82,9 +82,15 @@ class Stage:
                 if name in gated:
                     self.gates[name] = Gate()
         for nat in topology.nats:
-            self.nats[nat.name] = Nat(nat.outside, timeout=nat.timeout)
+            self.check_outside(nat.name, nat.outside)
+            self.nats[nat.name] = Nat(
+                nat.outside,
+                timeout=nat.timeout,
+                symmetric=nat.symmetric,
+                filtering=nat.filtering,
+            )
         for box in topology.middleboxes:
-            self._boxes[box.name] = Middlebox(
+            self.middleboxes[box.name] = Middlebox(
                 drop_udp=box.drops_udp, largest=box.largest, ecn=box.ecn
             )
         for route in topology.routes or self._all_routes(scenario):
@@ -94,9 +100,13 @@ class Stage:
         """A direction of a link. Raises ``ConfigurationError`` for an unknown name."""
         return _known(self.links, name, "link")
 
-    def ways(self, link: str, way: str) -> list[Link]:
-        """The directions of a link that ``way`` means."""
-        return [self.link(f"{link}.{one}") for one in ("up", "down") if way in ("both", one)]
+    def ways(self, link: str, way: str) -> list[str]:
+        """The names of a link's directions that ``way`` means. Raises ``ConfigurationError`` for
+        an unknown link."""
+        if f"{link}.up" not in self.links:
+            known = ", ".join(name.removesuffix(".up") for name in self.links if _goes_up(name))
+            raise ConfigurationError(f"there is no link {link!r}; there are: {known or 'none'}")
+        return [f"{link}.{one}" for one in ("up", "down") if way in ("both", one)]
 
     def host(self, name: str) -> Host:
         """A host by name. Raises ``ConfigurationError`` for an unknown one."""
@@ -118,12 +128,33 @@ class Stage:
 
     def address(self, name: str) -> Address:
         """The address of an interface: "client", or "client:1" for its second one."""
-        host, _, number = name.partition(":")
-        addresses = _known(self.addresses, host, "host")
-        index = int(number) if number.isdigit() else 0
-        if index >= len(addresses):
-            raise ConfigurationError(f"{host} has no interface {index}")
-        return addresses[index]
+        host, colon, number = name.partition(":")
+        _known(self.addresses, host, "host")
+        if colon and not (number.isascii() and number.isdecimal() and len(number) < 6):
+            raise ConfigurationError(
+                f"{name!r} is no interface; write {host}, or {host}:1 for its second one"
+            )
+        index = int(number or 0)
+        self.check_interface(host, index)
+        return self.addresses[host][index]
+
+    def check_interface(self, host: str, interface: int) -> None:
+        """Raises ``ConfigurationError`` unless the host has that interface."""
+        count = len(_known(self.addresses, host, "host"))
+        if interface >= count:
+            raise ConfigurationError(
+                f"{host} has no interface {interface}; it has {count}, counted from 0 "
+                "(one for each of its addresses)"
+            )
+
+    def check_outside(self, nat: str, outside: str) -> None:
+        """Raises ``ConfigurationError`` when a NAT's outside address belongs to another."""
+        for name, addresses in self.addresses.items():
+            if any(address.ip == outside for address in addresses):
+                raise ConfigurationError(f"NAT {nat}: outside is {outside}, which host {name} has")
+        for name, other in self.nats.items():
+            if name != nat and other.outside_ip == outside:
+                raise ConfigurationError(f"NAT {nat}: outside is {outside}, which NAT {name} has")
 
     def _add_host(
         self, spec: HostSpec, index: int, applications: Mapping[str, Application]
@@ -133,6 +164,14 @@ class Stage:
         ips = spec.addresses or (f"{net}.{index + 1}",)
         port = SERVER_PORT if server else CLIENT_PORT + index
         addresses = [Address(ip, port) for ip in ips]
+        for name, others in self.addresses.items():
+            for other in others:
+                if other.ip in ips:
+                    raise ConfigurationError(
+                        f"host {spec.name}: an address is {other.ip}, which host {name} has"
+                    )
+        if len(dict.fromkeys(ips)) < len(ips):
+            raise ConfigurationError(f"host {spec.name}: an address stands twice in addresses")
         self.addresses[spec.name] = addresses
         self.hosts[spec.name] = self.network.add_host(
             spec.name,
@@ -185,11 +224,21 @@ class Stage:
     def _elements(self, name: str, way: str) -> list[Element]:
         if name in self.nats:
             return [self.nats[name]]
-        if name in self._boxes:
-            return [self._boxes[name]]
+        if name in self.middleboxes:
+            return [self.middleboxes[name]]
+        if f"{name}.{way}" not in self.links:
+            links = [one.removesuffix(".up") for one in self.links if _goes_up(one)]
+            known = ", ".join((*links, *self.nats, *self.middleboxes)) or "none"
+            raise ConfigurationError(
+                f"routes: there is no link, NAT or middlebox {name!r}; there are: {known}"
+            )
         link: list[Element] = [self.link(f"{name}.{way}")]
         gate = self.gates.get(f"{name}.{way}")
         return link if gate is None else [gate, *link]
+
+
+def _goes_up(name: str) -> bool:
+    return name.endswith(".up")
 
 
 def _known(things: Mapping[str, T], name: str, what: str) -> T:
