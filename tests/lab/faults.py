@@ -7,7 +7,10 @@ witness hears, or a strategy at a seam.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from functools import wraps
+
+import pytest
 
 from ropewalk.lab.outcome import Outcome
 from ropewalk.lab.play import Play
@@ -30,6 +33,52 @@ ORDINARY = {
 }
 
 Deed = Callable[[Host, Connection], None]
+
+#: Laws that some test breaks, and the tests' names: filled by the decorators below, which see
+#: to it that the test does break them.
+BROKEN: dict[str, list[str]] = {}
+
+#: A test that returns the IDs of the laws that it saw broken.
+FaultTest = Callable[..., Collection[str]]
+
+
+def breaks(*laws: str) -> Callable[[FaultTest], Callable[..., None]]:
+    """Decorator of a test that breaks these laws, and no others."""
+
+    def decorate(test: FaultTest) -> Callable[..., None]:
+        for law in laws:
+            BROKEN.setdefault(law, []).append(test.__name__)
+
+        @wraps(test)
+        def checked(*arguments: object, **named: object) -> None:
+            told = test(*arguments, **named)
+            assert set(told) == set(laws)
+
+        return checked
+
+    return decorate
+
+
+def breaks_each(
+    names: Sequence[str], rows: Sequence[tuple[object, ...]]
+) -> Callable[[FaultTest], Callable[..., None]]:
+    """Decorator of a test with parameters, of which ``law`` says what each row breaks, without
+    "inv.quic."."""
+    place = list(names).index("law")
+
+    def decorate(test: FaultTest) -> Callable[..., None]:
+        for row in rows:
+            BROKEN.setdefault(f"inv.quic.{row[place]}", []).append(test.__name__)
+
+        @pytest.mark.parametrize(names, rows)
+        @wraps(test)
+        def checked(**named: object) -> None:
+            told = test(**named)
+            assert f"inv.quic.{named['law']}" in told, told
+
+        return checked
+
+    return decorate
 
 
 class Saboteur(Oracle):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ from ropewalk.lab.cancellation import (
 from ropewalk.lab.virtual_time import BACKENDS, Backend
 from ropewalk.runtime import Connection, ReceiveStream
 from ropewalk.runtime.turns import Turns
+from tests.lab.faults import BROKEN, breaks
 
 T = TypeVar("T")
 
@@ -62,7 +64,6 @@ def scenario_that(misdeed: Misdeed) -> CancellationScenario:
 
 def the_breach(report: Report, law: str) -> Breach:
     """The one that says so; it names the point, and the call that shows it again."""
-    assert f"inv.cancel.{law}" in CANCELLATION_INVARIANTS
     found = [
         each
         for each in report.breaches
@@ -82,7 +83,8 @@ def the_breach(report: Report, law: str) -> Breach:
 
 
 @each_backend
-def test_a_task_left_running(backend: Backend) -> None:
+@breaks("inv.cancel.no_task_left")
+def test_a_task_left_running(backend: Backend) -> list[str]:
     daemons = []
 
     async def misdeed(trial: Trial, connection: Connection) -> None:
@@ -96,19 +98,23 @@ def test_a_task_left_running(backend: Backend) -> None:
     assert breach.point is not None
     assert "test_cancellation_faults.py" in breach.point.by
     assert " client" in breach.point.by
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_an_address_not_given_back(backend: Backend) -> None:
+@breaks("inv.cancel.no_address_left")
+def test_an_address_not_given_back(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         trial.testbed.client.bind("", 4433, 9)
 
     breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "no_address_left")
     assert "192.0.2.1:4433" in breach.text
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_a_packet_reserved_and_neither_sent_nor_given_up(backend: Backend) -> None:
+@breaks("inv.cancel.nothing_reserved")
+def test_a_packet_reserved_and_neither_sent_nor_given_up(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         with anyio.CancelScope(shield=True):
             await connection.close()
@@ -116,37 +122,46 @@ def test_a_packet_reserved_and_neither_sent_nor_given_up(backend: Backend) -> No
 
     breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "nothing_reserved")
     assert "1-RTT packet" in breach.text
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_a_cancellation_turned_into_another_error(backend: Backend) -> None:
+@breaks("inv.cancel.contained")
+def test_a_cancellation_turned_into_another_error(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         raise LookupError("what now?")
 
     breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "contained")
     assert "what now?" in breach.text
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_a_cancellation_that_takes_its_time(backend: Backend) -> None:
+@breaks("inv.cancel.prompt")
+def test_a_cancellation_that_takes_its_time(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.sleep(6)
 
-    assert "6" in the_breach(sweep(scenario_that(misdeed), backend=backend), "prompt").text
+    breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "prompt")
+    assert "6" in breach.text
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_a_hang(backend: Backend) -> None:
+@breaks("inv.cancel.goes_on")
+def test_a_hang(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.Event().wait()
 
-    assert the_breach(sweep(scenario_that(misdeed), backend=backend), "goes_on")
+    breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "goes_on")
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_bytes_confirmed_that_never_arrived(backend: Backend) -> None:
+@breaks("inv.cancel.delivered")
+def test_bytes_confirmed_that_never_arrived(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         transfer = trial.transfer("promises")
         transfer.offer(b"hello")
@@ -154,20 +169,24 @@ def test_bytes_confirmed_that_never_arrived(backend: Backend) -> None:
 
     breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "delivered")
     assert breach.text == "promises: 5 bytes were confirmed, 0 arrived"
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_bytes_that_nobody_sent(backend: Backend) -> None:
+@breaks("inv.cancel.delivered")
+def test_bytes_that_nobody_sent(backend: Backend) -> list[str]:
     async def misdeed(trial: Trial, connection: Connection) -> None:
         transfer = trial.transfer("rumours")
         transfer.offer(b"hello")
         transfer.arrive(b"hallo")
 
-    assert the_breach(sweep(scenario_that(misdeed), backend=backend), "delivered")
+    breach = the_breach(sweep(scenario_that(misdeed), backend=backend), "delivered")
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_a_program_that_differs_from_run_to_run(backend: Backend) -> None:
+@breaks("inv.cancel.repeats")
+def test_a_program_that_differs_from_run_to_run(backend: Backend) -> list[str]:
     runs = 0
 
     async def body(trial: Trial) -> None:
@@ -177,7 +196,20 @@ def test_a_program_that_differs_from_run_to_run(backend: Backend) -> None:
         await trial.part(checkpoint)
 
     fickle = CancellationScenario("fickle", "takes longer each time", body)
-    assert the_breach(sweep(fickle, backend=backend), "repeats")
+    breach = the_breach(sweep(fickle, backend=backend), "repeats")
+    return [breach.invariant_id]
+
+
+@each_backend
+@breaks("inv.cancel.quiet")
+def test_an_error_in_the_log(backend: Backend) -> list[str]:
+    async def misdeed(trial: Trial, connection: Connection) -> None:
+        logging.getLogger("ropewalk.runtime").error("something is odd")
+
+    report = sweep(scenario_that(misdeed), backend=backend)
+    told = [each for each in report.breaches if each.invariant_id == "inv.cancel.quiet"]
+    assert told[0].text == "something is odd"
+    return [told[0].invariant_id]
 
 
 @each_backend
@@ -193,17 +225,21 @@ def test_a_scenario_that_fails_by_itself_is_no_finding(backend: Backend) -> None
 
 
 @each_backend
-def test_a_peer_that_is_not_told(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+@breaks("inv.cancel.peer_told")
+def test_a_peer_that_is_not_told(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def only_here(connection: Connection, code: int, reason: str) -> None:
         connection._lose(None)
 
     monkeypatch.setattr(Connection, "start_close", only_here)
     report = sweep(SCENARIOS["connect"], FirstN(5), backend)
-    assert "does not know of it" in the_breach(report, "peer_told").text
+    breach = the_breach(report, "peer_told")
+    assert "does not know of it" in breach.text
+    return [breach.invariant_id]
 
 
 @each_backend
-def test_a_turn_that_is_kept(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+@breaks("inv.cancel.nothing_reserved")
+def test_a_turn_that_is_kept(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def take(turns: Turns, attempt: Callable[[], T | None]) -> T:
         turns._asked += 1
         number = turns._asked
@@ -218,9 +254,9 @@ def test_a_turn_that_is_kept(backend: Backend, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Turns, "take", take)
     report = sweep(SCENARIOS["turns"], RandomSample(10), backend)
-    assert (
-        "turns of tasks that want to open a stream" in the_breach(report, "nothing_reserved").text
-    )
+    breach = the_breach(report, "nothing_reserved")
+    assert "turns of tasks that want to open a stream" in breach.text
+    return [breach.invariant_id]
 
 
 @pytest.mark.parametrize(("native", "found"), [(False, False), (True, True)])
@@ -260,3 +296,8 @@ def test_what_is_found_once_is_found_again_by_its_point(backend: Backend) -> Non
     again = sweep(scenario, strategy, backend, seed=4)
     assert again.runs == 1
     assert again.breaches == (breach,)
+
+
+def test_every_law_of_cancellation_is_broken_above() -> None:
+    here = {law for law in BROKEN if law.startswith("inv.cancel.")}
+    assert here == set(CANCELLATION_INVARIANTS)

@@ -29,8 +29,10 @@ def lab() -> None:
     """Play whole scenarios in virtual time, the same way every time.
 
     A scenario says which hosts and links there are, what traffic runs, what happens to it and
-    what must hold. Every step is watched by oracles. What fails prints its seed, the virtual
-    time, the ID of the broken invariant and the command that shows it again.
+    what must hold. Oracles watch every step: of hosts after all they do; of programs on the
+    asynchronous API every packet, and each connection whenever a datagram arrives; of hostile
+    peers their victims only. What fails prints its seed, the virtual time, the ID of the
+    broken invariant and the command that shows it again.
 
     \b
       ropewalk lab list
@@ -105,7 +107,7 @@ def run_command(
 ) -> None:
     """Run scenarios by NAME, or from a TOML file of your own.
 
-    Each run is watched by all oracles at every step, and judged by what its scenario expects.
+    Each run is watched by the oracles of its kind, and judged by what its scenario expects.
     A run that fails leaves a replay file for `ropewalk lab replay`.
 
     Exit code: 0 when everything passed, 1 when a run failed, 2 for a wrong call.

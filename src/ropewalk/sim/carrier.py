@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, final
@@ -20,6 +21,18 @@ from ropewalk.sim.network import Network
 RECEIVE_BUFFER: Final = 8 * 1024 * 1024
 #: Failures kept until somebody asks for them.
 _MAX_FAILURES: Final = 64
+
+
+class CarrierWatch(ABC):
+    """Sees every datagram of the carriers that it is given to."""
+
+    @abstractmethod
+    def on_send(self, carrier: SimCarrier, datagram: bytes, remote: Address) -> None:
+        """A datagram leaves; no link has touched it yet."""
+
+    @abstractmethod
+    def on_receive(self, carrier: SimCarrier, datagram: bytes, remote: Address) -> None:
+        """A datagram has arrived, and is about to wait for the driver."""
 
 
 @final
@@ -41,6 +54,7 @@ class SimCarrier(Carrier):
         ecn: bool = True,
         coalescing: Coalescing | None = None,
         on_close: Callable[[SimCarrier], None] | None = None,
+        watch: CarrierWatch | None = None,
     ) -> None:
         self.local = local
         self.mtu = mtu
@@ -56,6 +70,7 @@ class SimCarrier(Carrier):
         self._network = network
         self._coalescing = coalescing or Coalescing()
         self._on_close = on_close
+        self._watch = watch
         self._blocked = False
         self._arriving: list[Received] = []
         self._flush: Timer | None = None
@@ -96,6 +111,8 @@ class SimCarrier(Carrier):
             if len(datagram) > self.mtu:
                 self.fail(SendFailure("too-large", burst.remote, len(datagram), "too long"))
                 continue
+            if self._watch is not None:
+                self._watch.on_send(self, datagram, burst.remote)
             attachment.send(burst.remote, datagram, ecn)
         return True
 
@@ -125,6 +142,8 @@ class SimCarrier(Carrier):
     def _arrive(self, item: Received) -> None:
         if self.remote is not None and item.remote != self.remote:
             return
+        if self._watch is not None:
+            self._watch.on_receive(self, item.data, item.remote)
         item.local = self.local
         if self._coalescing.window == 0.0:
             self._take([item])

@@ -45,6 +45,8 @@ class Network:
         self.clock = VirtualClock()
         self.oracles = list(oracles)
         self.hosts: list[Host] = []
+        #: datagrams that reached an address which somebody has
+        self.delivered: i64 = 0
         #: datagrams between addresses that no route joins
         self.unroutable = 0
         #: datagrams that reached the end of a route where nobody has their address
@@ -160,6 +162,7 @@ class Network:
         if interface is None:
             self.undeliverable += 1
             return
+        self.delivered += 1
         data = packet.data
         label = self._label(packet.destination, packet.source)
         intact = data is packet.original

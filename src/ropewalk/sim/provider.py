@@ -12,7 +12,7 @@ from ropewalk.quic.types.address import Address
 from ropewalk.quic.types.carrier import NetworkProvider
 from ropewalk.quic.types.errors import ConfigurationError, ConnectionLost
 from ropewalk.sim.batching import Coalescing
-from ropewalk.sim.carrier import SimCarrier
+from ropewalk.sim.carrier import CarrierWatch, SimCarrier
 from ropewalk.sim.network import Network
 
 #: RFC 6335 6: the dynamic ports begin here.
@@ -25,7 +25,8 @@ class SimulatedNetwork(NetworkProvider):
 
     ``ips`` are the machine's addresses, the first of each family being where it sends from.
     ``names`` says what it can resolve: IP addresses in order of preference. The network's
-    clock must follow the event loop (:func:`ropewalk.sim.pump.follow_loop`).
+    clock must follow the event loop (:func:`ropewalk.sim.pump.follow_loop`). ``watch`` sees
+    what its carriers send and receive.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class SimulatedNetwork(NetworkProvider):
         mtu: int = 65507,
         ecn: bool = True,
         coalescing: Coalescing | None = None,
+        watch: CarrierWatch | None = None,
     ) -> None:
         if not ips:
             raise ConfigurationError("a simulated machine needs at least one IP address")
@@ -48,6 +50,7 @@ class SimulatedNetwork(NetworkProvider):
         self._mtu = mtu
         self._ecn = ecn
         self._coalescing = coalescing
+        self._watch = watch
         self._next_port = _FIRST_DYNAMIC_PORT
 
     async def resolve(self, host: str, port: int) -> Sequence[Address]:
@@ -92,6 +95,7 @@ class SimulatedNetwork(NetworkProvider):
             ecn=self._ecn,
             coalescing=self._coalescing,
             on_close=self.carriers.remove,
+            watch=self._watch,
         )
         self.carriers.append(carrier)
         return carrier

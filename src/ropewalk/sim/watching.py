@@ -22,8 +22,9 @@ class Watchers:
     def __init__(self, payload_cap: int) -> None:
         self.amplification = Amplification()
         self.auditor = Auditor(self.amplification)
+        self.payload_cap = PayloadCap(payload_cap)
         self.oracles: list[Oracle] = [
-            PayloadCap(payload_cap),
+            self.payload_cap,
             self.amplification,
             Deadlines(),
             Endings(),
@@ -33,6 +34,10 @@ class Watchers:
     def witness(self, name: str, is_client: bool, peer: Configuration) -> Witness:
         """The observer for one connection. ``peer`` is the other side's configuration."""
         return Witness(name, is_client, peer)
+
+    def allow_payload(self, size: int) -> None:
+        """Some configuration allows UDP payloads of this size."""
+        self.payload_cap.limit = max(self.payload_cap.limit, size)
 
     def watch(self, witness: Witness, host: Host, connection: Connection) -> None:
         """The connection that the witness observes has been opened or accepted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -29,6 +29,7 @@ from ropewalk.lab.testbed import Testbed
 from ropewalk.lab.virtual_time import Backend, run
 from ropewalk.quic.types.errors import ConfigurationError, Error
 from ropewalk.runtime.audit import audited
+from ropewalk.sim.network import Network
 
 #: Virtual seconds that no scenario needs.
 _LIMIT: Final = 120.0
@@ -77,7 +78,8 @@ class Breach:
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a sweep. ``points`` are all await points, ``runs`` counts cancelled runs."""
+    """What became of a sweep. ``points`` are all await points, ``runs`` counts cancelled runs;
+    ``network`` is that of the run in which the points were recorded."""
 
     scenario: str
     backend: Backend
@@ -87,6 +89,7 @@ class Report:
     points: tuple[AwaitPoint, ...]
     runs: int
     breaches: tuple[Breach, ...]
+    network: Network = field(compare=False, repr=False)
 
     @property
     def passed(self) -> bool:
@@ -134,7 +137,15 @@ def sweep(
             for each in trial.findings
         ]
     return Report(
-        scenario.name, backend, seed, strategy, stroke, points, len(chosen), tuple(breaches)
+        scenario.name,
+        backend,
+        seed,
+        strategy,
+        stroke,
+        points,
+        len(chosen),
+        tuple(breaches),
+        recording.testbed.network,
     )
 
 
@@ -158,12 +169,13 @@ def _play(
 
 async def _observed(scenario: CancellationScenario, trial: Trial) -> None:
     before = [task.id for task in anyio.get_running_tasks()]
-    async with trial.testbed.running():
-        with audited(trial.books), anyio.move_on_after(_LIMIT) as limit:
-            try:
-                await scenario.body(trial)
-            except Exception as error:
-                trial.report(GOES_ON, f"the scenario broke off with {error!r}")
+    with audited(trial.books):
+        async with trial.testbed.running():
+            with anyio.move_on_after(_LIMIT) as limit:
+                try:
+                    await scenario.body(trial)
+                except Exception as error:
+                    trial.report(GOES_ON, f"the scenario broke off with {error!r}")
         if limit.cancelled_caught:
             trial.report(GOES_ON, f"the scenario has not ended after {_LIMIT:g} s")
     for _ in range(_SETTLING):
@@ -181,6 +193,10 @@ def _check(trial: Trial, before: list[int]) -> None:
     for connection, error in trial.books.timed_out():
         trial.report(PEER_TOLD, f"{connection} learnt of the end by {error!r}")
     trial.check_transfers()
+    watch = trial.testbed.watch
+    watch.finish()
+    for violation in watch.violations:
+        trial.report(violation.invariant_id, violation.text)
 
 
 def _breach(

@@ -26,6 +26,7 @@ def _sweep_of(program: CancellationScenario) -> Callable[[Trial], None]:
         stroke = Stroke(float(str(wanted["lag"])), bool(wanted["native"]))
         every = EveryNth(int(str(wanted["every"])))
         report = sweep(program, every, backend, trial.seed, stroke)
+        trial.adopt(report.network)  # of the recording run: its packets, time and trace
         trial.note("await points", len(report.points))
         trial.note("runs", report.runs)
         for broken in report.breaches:

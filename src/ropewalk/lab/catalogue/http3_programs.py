@@ -71,6 +71,7 @@ def _play(
             await program(testbed, http)
 
     run(main, backend=_backend(trial), seed=trial.seed)
+    testbed.watch.raise_first()
     for witness in witnesses:
         witness.finish(closed=True)
 
@@ -205,6 +206,7 @@ def http3_server_ends_politely(trial: Trial) -> None:
                 requests.start_soon(ask, http, "/late")
 
     run(main, backend=_backend(trial), seed=trial.seed)
+    testbed.watch.raise_first()
     trial.check(sorted(whole) == ["/1", "/2", "/3"], "answered", f"whole answers: {whole}")
     trial.check("/late" not in begun, "not_begun", "a request was begun after GOAWAY")
     trial.check(refused == [True], "may_be_repeated", f"refused, unprocessed or not: {refused}")
@@ -500,4 +502,5 @@ def http3_five_clients_at_once(trial: Trial) -> None:
                 clients.start_soon(one, number)
 
     run(main, backend=_backend(trial), seed=trial.seed)
+    testbed.watch.raise_first()
     trial.check(len(right) == 200, "answered", f"{len(right)} of 200 answers were right")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ropewalk.lab.hostile.outcome import Outcome, Unmet, require
 from ropewalk.lab.hostile.scene import CLIENT, SERVER, Scene, StreamIds
 from ropewalk.quic.types.handshake import ONE_RTT
+from ropewalk.sim.invariants import Violation
 from ropewalk.sim.network import Network
 
 #: Plays the bending peer's part.
@@ -52,14 +53,18 @@ class CheckResult:
 def run_check(check: Check, seed: int = 1, network: Network | None = None) -> CheckResult:
     """Play a check's story and see what becomes of the victim, and of the bystander.
 
-    An exception inside the victim's endpoint is raised, not reported. ``network`` is for a
-    caller who wants to count or trace what happens: an empty one of the same seed.
+    An exception inside the victim's endpoint is raised, not reported, and so is a
+    :class:`~ropewalk.sim.invariants.Violation` by the victim or the bystander. ``network`` is
+    for a caller who wants to count or trace what happens: an empty one of the same seed.
     """
     scene = Scene(check.victim, seed, network)
     try:
         check.story(scene)
         seen = check.outcome.verify(scene)
         require(scene.bystander_is_unharmed(), "another connection of the endpoint was harmed")
+        scene.watchers.finish(scene.network.hosts)
+    except Violation:
+        raise
     except AssertionError as error:
         return CheckResult(check.id, False, str(check.outcome), str(error), scene.now)
     return CheckResult(check.id, True, str(check.outcome), seen, scene.now)

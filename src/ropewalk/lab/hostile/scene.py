@@ -10,8 +10,9 @@ from typing import Unpack
 from ropewalk.lab.hostile import messages, parameters
 from ropewalk.lab.hostile.client import BendingClient
 from ropewalk.lab.hostile.packets import Bent
-from ropewalk.lab.hostile.peer import BendingPeer
+from ropewalk.lab.hostile.peer import INITIAL_SIZE, BendingPeer
 from ropewalk.lab.hostile.server import BendingServer
+from ropewalk.lab.hostile.watching import VictimWitness
 from ropewalk.quic.connection import Connection
 from ropewalk.quic.endpoint import Endpoint, Incoming
 from ropewalk.quic.endpoint.connection_ids import RandomConnectionIds
@@ -29,6 +30,7 @@ from ropewalk.quic.types.handshake import HANDSHAKE, ONE_RTT
 from ropewalk.sim.identity import seeded_entropy, seeded_identity
 from ropewalk.sim.link import LinkProfile
 from ropewalk.sim.network import Application, Host, Network
+from ropewalk.sim.watching import Watchers
 
 SERVER = "server"
 CLIENT = "client"
@@ -112,6 +114,9 @@ class Scene:
         self.seed = seed
         self.ids = StreamIds(victim)
         self.network = Network(seed) if network is None else network
+        #: the oracles of both hosts; the bending peer is none, and nobody watches it
+        self.watchers = Watchers(INITIAL_SIZE)
+        self.network.oracles += self.watchers.oracles
         self.clock = self.network.clock
         self.victim: Connection | None = None
         self.bystander: Connection | None = None
@@ -229,9 +234,9 @@ class Scene:
         """The victim, a client, opens its connection to the bending server."""
 
         def open_now() -> None:
-            host = self.victim_host
-            self.victim = host.endpoint.open(self.victim_config, PEER_ADDRESS, 0, self.now)
-            host.track(self.victim)
+            self.victim = self.open_watched(
+                self.victim_host, PEER_ADDRESS, self.victim_config, self.peer.config
+            )
 
         self.victim_host.act(open_now)
 
@@ -319,28 +324,50 @@ class Scene:
             lambda: application.received.get((bystander, stream_id)) == words,
         )
 
+    def open_watched(
+        self, host: Host, remote: Address, config: Configuration, peer: Configuration
+    ) -> Connection:
+        """Open a connection that the oracles watch; ``peer`` bounds what it may send."""
+        witness = self.watchers.witness(host.name, True, peer)
+        self.watchers.allow_payload(config.max_udp_payload)
+        watched = replace(config, observer=VictimWitness(witness))
+        connection = host.track(host.endpoint.open(watched, remote, 0, host.now))
+        self.watchers.watch(witness, host, connection)
+        return connection
+
     # -- within
 
     def accept(self, incoming: Incoming) -> None:
         """Accept the bending client."""
-        self.victim = self.victim_host.track(incoming.accept(self.victim_config, self.now))
+        config, peer = self.victim_config, self.peer.config
+        self.victim = self._accept(self.victim_host, incoming, config, peer)
 
     def _on_incoming(self, host: Host, incoming: Incoming) -> None:
         if incoming.remote == BYSTANDER_ADDRESS:
-            host.track(incoming.accept(self.honest_config, host.now))
+            self._accept_honest(host, incoming)
             return
         self.incoming.append(incoming)
         self.on_knock(incoming)
 
     def _accept_honest(self, host: Host, incoming: Incoming) -> None:
-        host.track(incoming.accept(self.honest_config, host.now))
+        self._accept(host, incoming, self.honest_config, self.honest_config)
+
+    def _accept(
+        self, host: Host, incoming: Incoming, config: Configuration, peer: Configuration
+    ) -> Connection:
+        witness = self.watchers.witness(host.name, False, peer)
+        self.watchers.allow_payload(config.max_udp_payload)
+        watched = replace(config, observer=VictimWitness(witness))
+        connection = host.track(incoming.accept(watched, host.now))
+        self.watchers.watch(witness, host, connection)
+        return connection
 
     def _connect_bystander(self, host: Host, remote: Address, config: Configuration) -> None:
         if self.bystander is not None:
             return
 
         def open_now() -> None:
-            self.bystander = host.track(host.endpoint.open(config, remote, 0, self.now))
+            self.bystander = self.open_watched(host, remote, config, self.honest_config)
 
         host.act(open_now)
         bystander = self.bystander

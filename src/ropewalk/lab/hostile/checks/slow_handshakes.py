@@ -81,8 +81,9 @@ def _knocks_a_hundred_times(scene: Scene) -> None:
 
 def _connect_anew(scene: Scene) -> None:
     host = scene.honest_host
-    connection = host.endpoint.open(scene.honest_config, VICTIM_ADDRESS, 0, scene.now)
-    scene.bystander = host.track(connection)
+    honest = scene.honest_config
+    connection = scene.open_watched(host, VICTIM_ADDRESS, honest, honest)
+    scene.bystander = connection
     host.act(lambda: host.endpoint.touch(connection))
     done = scene.clock.run_until(scene.now + 2.0, lambda: connection.handshake_confirmed)
     require(done, f"an honest client could not connect: {connection.close_error}")
