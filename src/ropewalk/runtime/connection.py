@@ -297,7 +297,7 @@ class Connection:
         return self._closing_here and self.core.handshake_complete and not self._closed.is_set()
 
     def leftovers(self) -> list[str]:
-        """What is held still, in words; once the connection is lost, and its tasks have run, nothing."""
+        """What is held still, in words; nothing once the connection is lost and its tasks ran."""
         left = [f"stream {stream_id}" for stream_id in self._streams] if self.lost else []
         waiting = len(self._opening) + len(self._opening_unidirectional)
         if waiting:
