@@ -53,6 +53,7 @@ _WANTED: Final[dict[object, str]] = {
     float: "a finite number",
     bool: "true or false",
     Sequence[int]: "a list of whole numbers",
+    Sequence: "a list of whole numbers",  # compiled classes keep no more of the type
 }
 #: What a preset may have and a scenario take away again by "none".
 _OPTIONAL: Final = ("queue", "loss_model", "trace", "handovers")
@@ -167,7 +168,7 @@ def _kind_of(kinds: Mapping[str, Callable[..., object]], value: object) -> objec
 
 
 def _fits(value: object, wanted: object) -> bool:
-    if wanted == Sequence[int]:
+    if wanted in (Sequence[int], Sequence):
         return isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
     if wanted is float:
         return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]  # a number
