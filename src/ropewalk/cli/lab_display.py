@@ -26,6 +26,8 @@ _END: Final = "<!-- catalogue: end -->"
 #: What a table shows where there is room for it.
 _MORE: Final = ("goodput",)
 _WIDE: Final = 100
+#: Columns of a file or a pipe, where nothing has to fit.
+_UNBOUNDED: Final = 200
 
 
 @final
@@ -82,7 +84,7 @@ def _console() -> Console:
     """Standard output; a file or a pipe has room for the whole table."""
     console = Console()
     if not console.is_terminal:
-        console.width = max(console.width, _WIDE)
+        console.width = max(console.width, _UNBOUNDED)
     return console
 
 
