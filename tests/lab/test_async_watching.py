@@ -8,6 +8,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
+from ropewalk.lab.async_watching import AsyncWatch
 from ropewalk.lab.registry import load_catalogue
 from ropewalk.lab.runner import run as play
 from ropewalk.lab.testbed import Testbed
@@ -16,6 +17,7 @@ from ropewalk.quic.connection import Connection as CoreConnection
 from ropewalk.quic.types.errors import ConnectionLost
 from ropewalk.runtime import Connection, Settings
 from ropewalk.sim.invariants import Violation
+from ropewalk.sim.network import Network
 
 each_backend = pytest.mark.parametrize("backend", BACKENDS)
 Deed = Callable[[CoreConnection], None]
@@ -113,3 +115,27 @@ def test_a_program_has_packets_a_duration_and_a_trace(name: str) -> None:
     assert first.virtual_seconds > 0.05
     assert first.trace == second.trace != ""
     assert play(scenario, seed=99, overrides=changes).trace != first.trace
+
+
+class _StuckDriver:
+    """A driver whose endpoint's deadline never moves: no seam of the real one reaches there."""
+
+    def __init__(self, deadlines: list[float]) -> None:
+        self.endpoint = self
+        self.connections: dict[CoreConnection, Connection] = {}
+        self._deadlines = deadlines
+
+    def now(self) -> float:
+        return 10.0
+
+    def deadline(self) -> float:
+        return self._deadlines.pop(0)
+
+
+def test_a_timer_that_fires_twice_in_the_past_is_told() -> None:
+    watch = AsyncWatch(Network(1))
+    stuck = _StuckDriver([9.0, 11.0, 9.0, 9.0])
+    for broken in (0, 0, 0, 1):
+        watch.on_timeout(stuck)  # type: ignore[arg-type]  # it stands in for a driver
+        assert len(watch.violations) == broken
+    assert watch.violations[0].invariant_id == "inv.quic.deadlines"

@@ -54,6 +54,8 @@ class AsyncWatch(RuntimeAuditor, CarrierWatch):
         self._auditor = Auditor(self._amplification)
         self._taps: dict[tuple[bool, bytes], _Tap] = {}
         self._watched: list[_Watched] = []
+        #: timeouts in a row after which the next one was due already
+        self._late: dict[Driver, int] = {}
         # No hosts of the network: they lend the laws a name and a clock.
         endpoint = Endpoint(_nobody(network))
         self._client, self._server = (
@@ -94,6 +96,19 @@ class AsyncWatch(RuntimeAuditor, CarrierWatch):
         host = self._client if core.is_client else self._server
         tap.witness.watch(self._auditor, host, core)
         self._watched.append(_Watched(connection, tap.witness, host))
+
+    def on_timeout(self, driver: Driver) -> None:
+        """No timer fires twice in the past. One successor is in order, as for
+        :class:`~ropewalk.sim.oracles.Deadlines`: the probe behind a loss."""
+        if self.also is not None:
+            self.also.on_timeout(driver)
+        now, deadline = driver.now(), driver.endpoint.deadline()
+        late = self._late.get(driver, 0) + 1 if deadline <= now else 0
+        self._late[driver] = late
+        if late > 1:
+            is_client = any(core.is_client for core in driver.connections)
+            host = self._client if is_client else self._server
+            self.guard(lambda: _fires_in_the_past(host.name, now, deadline))
 
     def tap(self, is_client: bool, original_dcid: bytes, peer: Configuration) -> Observer:
         """What watches the packets of a new connection."""
@@ -158,6 +173,16 @@ class AsyncWatch(RuntimeAuditor, CarrierWatch):
                 self.violations.append(violation)
             return False
         return True
+
+
+def _fires_in_the_past(host: str, now: float, deadline: float) -> None:
+    raise Violation(
+        "inv.quic.deadlines",
+        host,
+        now,
+        f"timeouts were served twice in a row, and the next one is due at {deadline:.9f}, "
+        "which is past already",
+    )
 
 
 @final

@@ -24,6 +24,9 @@ class Auditor(ABC):
     def on_connection(self, connection: Connection) -> None:
         """A driver made a connection: opened, or accepted and still under handshake."""
 
+    def on_timeout(self, driver: Driver) -> None:  # noqa: B027  # not all want to know
+        """A driver has served its endpoint's deadline, and sent what followed from it."""
+
 
 #: Who watches; nobody unless a test or the lab does.
 current_auditor: Final[ContextVar[Auditor | None]] = ContextVar("ropewalk_auditor", default=None)

@@ -289,9 +289,12 @@ class Driver:
             while True:
                 self._armed = -inf
                 now = self.now()
-                if self.endpoint.deadline() <= now:
+                due = self.endpoint.deadline() <= now
+                if due:
                     self.endpoint.on_timeout(now)
                 self.pump(now)
+                if due and self._auditor is not None:
+                    self._auditor.on_timeout(self)
                 if self._unfinished:
                     await checkpoint()
                     continue
