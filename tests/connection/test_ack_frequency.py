@@ -110,3 +110,13 @@ def test_frames_that_were_not_agreed_on_are_unknown_ones(payload: bytes) -> None
     error = pair.server.close_error
     assert isinstance(error, TransportError)
     assert error.code == FRAME_ENCODING_ERROR
+
+
+@pytest.mark.parametrize("max_ack_delay", [0.0, 0.0004])
+def test_a_side_that_promises_immediate_acks_offers_and_keeps_them(max_ack_delay: float) -> None:
+    quick = {"ack_frequency": True, "max_ack_delay": max_ack_delay}
+    pair = Pair(client=quick, server=quick).connect()
+    assert pair.client.state.peer_parameters.min_ack_delay_us == 0
+    pair.inject(to_server=True, payload=request(0, 9, 400))
+    assert pair.server.close_error is None
+    assert pair.server.state.path.space.received.max_ack_delay == pytest.approx(0.0004)

@@ -14,14 +14,15 @@ from mypy_extensions import i64
 
 from ropewalk.quic.connection.state import ConnectionState
 from ropewalk.quic.recovery.route_recovery import RouteRecovery
+from ropewalk.quic.types.configuration import Configuration
 from ropewalk.quic.types.error_codes import PROTOCOL_VIOLATION
 from ropewalk.quic.types.errors import TransportError
 from ropewalk.quic.wire.frame_types import ACK_FREQUENCY
 from ropewalk.quic.wire.frames.acks import AckFrequencyFrame
 from ropewalk.quic.wire.writers import write_ack_frequency
 
-#: What we can keep: drivers' timers are a millisecond coarse. Microseconds.
-MIN_ACK_DELAY_US: Final = 1000
+#: Drivers' timers are a millisecond coarse. Microseconds.
+_TIMER_US: Final = 1000
 #: Exclusive bound of max_ack_delay (RFC 9000 18.2), in microseconds.
 _LARGEST_DELAY_US: Final = (1 << 14) * 1000
 #: Packets that one acknowledgement may stand for, at least and at most.
@@ -34,6 +35,14 @@ _DELAY_DIVISOR: Final = 4.0
 _PATIENCE: Final = 4.0
 #: kPacketThreshold of RFC 9002 6.1.1: an ACK is of use as soon as loss can be declared.
 _REORDERING: Final = 3
+
+
+def own_min_ack_delay_us(config: Configuration) -> int | None:
+    """The shortest delay that this side offers to keep; None without the extension."""
+    if not config.ack_frequency:
+        return None
+    # Not larger than max_ack_delay, which travels in whole milliseconds.
+    return min(_TIMER_US, round(config.max_ack_delay * 1000) * 1000)
 
 
 @final
@@ -50,11 +59,12 @@ class AckFrequency:
 
     def on_frame(self, frame: AckFrequencyFrame) -> None:
         """The peer's request. Raises ``TransportError`` for a delay that is none."""
-        if not MIN_ACK_DELAY_US <= frame.max_ack_delay_us < _LARGEST_DELAY_US:
+        least = own_min_ack_delay_us(self._state.config) or 0
+        if not least <= frame.max_ack_delay_us < _LARGEST_DELAY_US:
             raise TransportError(
                 PROTOCOL_VIOLATION,
                 f"an ACK delay of {frame.max_ack_delay_us} microseconds was requested; at least "
-                f"{MIN_ACK_DELAY_US} and less than {_LARGEST_DELAY_US} can be kept",
+                f"{least} and less than {_LARGEST_DELAY_US} can be kept",
                 ACK_FREQUENCY,
             )
         if frame.sequence_number <= self._largest_seen:
@@ -67,12 +77,9 @@ class AckFrequency:
     def look(self, recovery: RouteRecovery, now: float) -> None:
         """An ACK came: ask for another frequency where the window has become another one."""
         state = self._state
-        parameters = state.peer_parameters
-        if now < self._next_look or parameters is None or parameters.min_ack_delay_us is None:
+        if not state.config.ack_frequency or now < self._next_look or not recovery.rtt.has_sample:
             return
-        if not state.config.ack_frequency:
-            return
-        if not recovery.rtt.has_sample:
+        if state.peer_parameters is None or state.peer_parameters.min_ack_delay_us is None:
             return
         self._next_look = now + _PATIENCE * recovery.rtt.smoothed
         window = recovery.controller.congestion_window // recovery.max_datagram_size
@@ -95,10 +102,10 @@ class AckFrequency:
         state = self._state
         state.ack_frequency_pending = False
         parameters = state.peer_parameters
-        least: i64 = MIN_ACK_DELAY_US
-        most: i64 = i64(state.peer_max_ack_delay * 1e6)
+        least: i64 = 0
         if parameters is not None and parameters.min_ack_delay_us is not None:
-            least = max(least, parameters.min_ack_delay_us)
+            least = parameters.min_ack_delay_us
+        most: i64 = i64(state.peer_max_ack_delay * 1e6)
         delay = i64(state.path.active.recovery.rtt.smoothed / _DELAY_DIVISOR * 1e6)
         delay = max(min(delay, most), least)
         # The threshold of the wire is exceeded, not reached, when an ACK is due.

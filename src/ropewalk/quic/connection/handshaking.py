@@ -6,7 +6,7 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
-from ropewalk.quic.connection.ack_frequency import MIN_ACK_DELAY_US
+from ropewalk.quic.connection.ack_frequency import own_min_ack_delay_us
 from ropewalk.quic.connection.state import MAX_TOKEN, ConnectionState
 from ropewalk.quic.connection.watching import tell_keys_discarded, tell_parameters
 from ropewalk.quic.protection.aead import make_protection
@@ -265,11 +265,7 @@ class Handshaking:
             max_ack_delay_ms=round(config.max_ack_delay * 1000),
             active_connection_id_limit=config.active_connection_id_limit,
             max_datagram_frame_size=config.max_datagram_frame_size,
-            min_ack_delay_us=(
-                min(MIN_ACK_DELAY_US, round(config.max_ack_delay * 1e6))
-                if config.ack_frequency
-                else None
-            ),
+            min_ack_delay_us=own_min_ack_delay_us(config),
             initial_source_connection_id=self._source_cid,
             original_destination_connection_id=(state.original_destination_cid if server else None),
             stateless_reset_token=reset_token if server else None,
