@@ -21,7 +21,6 @@ from ropewalk.quic.recovery.sent_packet import (
     TOKEN_CRYPTO,
     TOKEN_DATAGRAM,
     TOKEN_HANDSHAKE_DONE,
-    TOKEN_MTU_PROBE,
     TOKEN_NEW_CONNECTION_ID,
     TOKEN_NEW_TOKEN,
     TOKEN_PING,
@@ -56,14 +55,13 @@ class Accounting:
                     streams.on_stream_acked(
                         slot.stream_id, slot.stream_offset, slot.stream_length, slot.stream_fin
                     )
+                elif slot.mtu_probe:
+                    self._sizing.on_probe_acked(slot, now)
                 if slot.ack_largest >= 0:
                     space.received.on_ack_of_ack(slot.ack_largest)
                 if slot.tokens is not None:
                     for token in slot.tokens:
-                        if token.kind == TOKEN_MTU_PROBE:
-                            self._sizing.on_probe_acked(token.a, slot.route, now)
-                        else:
-                            self._acked(space, token)
+                        self._acked(space, token)
             if self._state.path.active.search is not None:
                 self._sizing.on_acked(space.acked)
             space.acked.clear()
@@ -83,10 +81,7 @@ class Accounting:
                 )
             if slot.tokens is not None:
                 for token in slot.tokens:
-                    if token.kind == TOKEN_MTU_PROBE:
-                        self._sizing.on_probe_lost(token.a, slot.route, now)
-                    else:
-                        self._lost(space, token)
+                    self._lost(space, token)
             self._sizing.on_lost(slot, now)
         state.path.active.packets_lost += len(space.lost)
         if state.observer is not None:
@@ -101,7 +96,7 @@ class Accounting:
             )
         if slot.tokens is not None:
             for token in slot.tokens:
-                if token.kind != TOKEN_DATAGRAM and token.kind != TOKEN_MTU_PROBE:
+                if token.kind != TOKEN_DATAGRAM:
                     self._lost(space, token)
 
     def _acked(self, space: PacketSpace, token: Token) -> None:

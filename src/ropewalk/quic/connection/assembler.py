@@ -20,7 +20,6 @@ from ropewalk.quic.recovery.sent_packet import (
     TOKEN_ACK_FREQUENCY,
     TOKEN_CRYPTO,
     TOKEN_HANDSHAKE_DONE,
-    TOKEN_MTU_PROBE,
     TOKEN_NEW_CONNECTION_ID,
     TOKEN_NEW_TOKEN,
     TOKEN_PING,
@@ -407,7 +406,6 @@ class Assembler:
         destination = path.peer_ids.current.connection_id
         write_ping(writer)
         write_padding(writer, size - 1 - len(destination) - number_length - _TAG - len(writer))
-        slot.add_token(TOKEN_MTU_PROBE, size)
         slot.mtu_probe = True
         self._sizing.on_probe_sent(route)
         return self._single(keys, path, route, slot, number_length, destination, now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 from mypy_extensions import i64
 
@@ -12,9 +12,6 @@ from ropewalk.quic.path.route import MINIMUM_DATAGRAM_SIZE, Route
 from ropewalk.quic.recovery.route_recovery import RouteRecovery
 from ropewalk.quic.recovery.sent_packet import SentPacket
 from ropewalk.quic.types.events import MtuChanged
-
-#: Probe timeouts that a lost probe is followed by before the next one leaves.
-_PAUSE: Final = 1.0
 
 
 @final
@@ -35,13 +32,13 @@ class Sizing:
             return 0  # a probe would not fit under the amplification limit (8.1)
         search = route.search
         if search is None:
+            if state.config.max_udp_payload == MINIMUM_DATAGRAM_SIZE:
+                return 0  # nothing to look for, and nothing to fall back from
             search = self._begin(route)
         if now < search.next_probe:
             return 0
         size = search.wanted(now)
-        if size == 0 or route.recovery.window_bytes() < size:
-            return 0
-        return size
+        return size if size <= route.recovery.window_bytes() else 0
 
     def on_probe_sent(self, route: Route) -> None:
         """The probe of :meth:`probe_size` left."""
@@ -62,27 +59,23 @@ class Sizing:
             index -= 1
 
     def on_lost(self, slot: SentPacket, now: float) -> None:
-        """A packet was lost; a probe comes by way of :meth:`on_probe_lost`."""
+        """A packet was lost, a probe or any other."""
         route = self._searched(slot.route)
-        if route is None or route.search is None or slot.mtu_probe:
-            return
-        search = route.search
-        if slot.size > search.base and search.on_large_lost(slot.packet_number, now):
-            self._apply(route, search, now)
-
-    def on_probe_acked(self, size: i64, recovery: RouteRecovery | None, now: float) -> None:
-        """A probe of ``size`` bytes arrived."""
-        route = self._searched(recovery)
         if route is None or route.search is None:
             return
-        if route.search.on_arrived(size, now):
-            self._apply(route, route.search, now)
+        search = route.search
+        if slot.mtu_probe:
+            search.on_lost(slot.size, now, self._state.probe_timeout())
+        elif slot.size > search.base and search.on_large_lost(slot.packet_number, now):
+            self._apply(route, search, now)
 
-    def on_probe_lost(self, size: i64, recovery: RouteRecovery | None, now: float) -> None:
-        """A probe of ``size`` bytes did not arrive."""
-        route = self._searched(recovery)
-        if route is not None and route.search is not None:
-            route.search.on_lost(size, now, _PAUSE * self._state.probe_timeout())
+    def on_probe_acked(self, slot: SentPacket, now: float) -> None:
+        """A probe arrived."""
+        route = self._searched(slot.route)
+        if route is None or route.search is None:
+            return
+        if route.search.on_arrived(slot.size, now):
+            self._apply(route, route.search, now)
 
     def on_probe_timeout(self, now: float) -> None:
         """Another probe timeout of the active route expired."""

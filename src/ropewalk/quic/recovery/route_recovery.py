@@ -86,9 +86,7 @@ class RouteRecovery:
 
     def window_room(self) -> i64:
         """Whole datagrams that the congestion window still takes, in bytes."""
-        room = self.controller.congestion_window - self.bytes_in_flight
-        if room <= 0:
-            return 0
+        room = self.window_bytes()
         return room - room % self.max_datagram_size
 
     def window_bytes(self) -> i64:

@@ -38,8 +38,7 @@ TOKEN_NEW_TOKEN: Final = 14
 TOKEN_DATAGRAM: Final = 15  # number of DATAGRAM frames
 TOKEN_ACK: Final = 16  # largest packet number acknowledged
 TOKEN_PING: Final = 17
-TOKEN_MTU_PROBE: Final = 18  # size of the datagram
-TOKEN_ACK_FREQUENCY: Final = 19  # sequence number
+TOKEN_ACK_FREQUENCY: Final = 18  # sequence number
 
 
 @final
@@ -74,7 +73,7 @@ class SentPacket:
         self.size: i64 = 0
         self.ack_eliciting = False
         self.in_flight = False
-        #: Probes the size of datagrams: its loss says nothing about congestion.
+        #: Probes the size of datagrams, its own: its loss says nothing about congestion.
         self.mtu_probe = False
         #: Acknowledged after it had been declared lost.
         self.spurious = False
