@@ -5,20 +5,10 @@ from random import Random
 
 import pytest
 
+from ropewalk.lab.expected import EXPECTATIONS, FLOW_FIGURES, LINK_FIGURES, Bound, Fair, Intact
 from ropewalk.lab.registry import load_catalogue
 from ropewalk.lab.runner import run
-from ropewalk.lab.scenario import (
-    EXPECTATIONS,
-    FAMILIES,
-    FLOW_FIGURES,
-    HAPPENINGS,
-    LINK_FIGURES,
-    Bound,
-    CustomScenario,
-    Fair,
-    Intact,
-    Scenario,
-)
+from ropewalk.lab.scenario import FAMILIES, HAPPENINGS, CustomScenario, Scenario
 from ropewalk.sim.presets import PRESETS
 
 ALL = load_catalogue().all()

@@ -2,9 +2,10 @@
 
 import pytest
 
+from ropewalk.lab.expected import Bound
 from ropewalk.lab.quantities import parse_quantity
 from ropewalk.lab.registry import Registry, load_catalogue
-from ropewalk.lab.scenario import Bound, FlowSpec, LinkDown, Scenario
+from ropewalk.lab.scenario import FlowSpec, LinkDown, Scenario
 from ropewalk.lab.scenario_file import from_document, load_scenario, override, to_document
 from ropewalk.quic.types.errors import ConfigurationError
 

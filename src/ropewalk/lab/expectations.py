@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ropewalk.lab.outcome import Breach, FlowResult
-from ropewalk.lab.scenario import (
+from ropewalk.lab.expected import (
     FLOW_FIGURES,
     LINK_FIGURES,
     Bound,
@@ -17,6 +16,7 @@ from ropewalk.lab.scenario import (
     Intact,
     StreamsEnded,
 )
+from ropewalk.lab.outcome import Breach, FlowResult
 from ropewalk.lab.traffic.client import message_count
 from ropewalk.lab.traffic.records import ConnectionRecord, FlowRecord
 from ropewalk.quic.connection import Connection

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import final
 
 from ropewalk.lab.interruptions import Profiles, Switch
+from ropewalk.lab.limits import Side
 from ropewalk.lab.profiles import change_profile
 from ropewalk.lab.scenario import (
     ChangeProfile,
@@ -23,7 +24,6 @@ from ropewalk.lab.scenario import (
     RebindPort,
     ResetStream,
     ResumeReading,
-    Side,
     StopStream,
 )
 from ropewalk.lab.stage import Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from dataclasses import dataclass
-from typing import Annotated, Final, get_origin, get_type_hints
+from typing import Annotated, Final, Literal, get_origin, get_type_hints
 
 from ropewalk.quic.types.errors import ConfigurationError
 
@@ -33,6 +33,8 @@ class Range:
 
 
 #: In TOML a number, or text with a unit: "20 ms", "50 Mbit/s", "3 MB". None is negative, nor
+#: One of the two ends of a connection.
+Side = Literal["client", "server"]
 #: infinite. At more than a terabyte per second virtual time would no longer advance.
 Seconds = Annotated[float, Range("seconds")]
 Rate = Annotated[float, Range("rate", most=10**12)]

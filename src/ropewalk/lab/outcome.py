@@ -36,7 +36,7 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class FlowResult:
-    """What one flow came to: the figures of :data:`~ropewalk.lab.scenario.FLOW_FIGURES`."""
+    """What one flow came to: the figures of :data:`~ropewalk.lab.expected.FLOW_FIGURES`."""
 
     name: str
     congestion: str

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final, final
 
 from ropewalk import _build
+from ropewalk.lab.expected import EXPECTATIONS
 from ropewalk.lab.outcome import Outcome
 from ropewalk.lab.quantities import show_rate, show_seconds
 from ropewalk.lab.registry import AnyScenario
 from ropewalk.lab.report import Expectation, Happening, Measured, Page, render
-from ropewalk.lab.scenario import EXPECTATIONS, HAPPENINGS, Scenario
+from ropewalk.lab.scenario import HAPPENINGS, Scenario
 from ropewalk.lab.trace import Trace, read_qlog
 from ropewalk.observe.observer import Observer
 from ropewalk.observe.qlog import QlogWriter

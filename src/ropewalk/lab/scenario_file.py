@@ -23,18 +23,11 @@ from typing import (
     get_type_hints,
 )
 
+from ropewalk.lab.expected import EXPECTATIONS
 from ropewalk.lab.limits import shown
 from ropewalk.lab.profiles import embed_traces
 from ropewalk.lab.quantities import parse_quantity
-from ropewalk.lab.scenario import (
-    EXPECTATIONS,
-    HAPPENINGS,
-    CustomScenario,
-    FlowSpec,
-    LinkSpec,
-    Scenario,
-    Topology,
-)
+from ropewalk.lab.scenario import HAPPENINGS, CustomScenario, FlowSpec, LinkSpec, Scenario, Topology
 from ropewalk.quic.types.errors import ConfigurationError
 
 Document = dict[str, Any]  # what tomllib returns

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
+from ropewalk.lab.expected import Bound, Closed, Fair, Intact
 from ropewalk.lab.registry import catalogue
-from ropewalk.lab.scenario import (
-    Bound,
-    Closed,
-    Fair,
-    FlowSpec,
-    HostSpec,
-    Intact,
-    LinkSpec,
-    Scenario,
-    Topology,
-)
+from ropewalk.lab.scenario import FlowSpec, HostSpec, LinkSpec, Scenario, Topology
 
 _SERVER = HostSpec(name="server", role="server")
 

@@ -6,14 +6,12 @@ import random
 from typing import Literal
 
 from ropewalk.lab.catalogue.wild import wild_scenario
+from ropewalk.lab.expected import Bound, Closed, Intact
 from ropewalk.lab.machine import draw_calls, draw_plan, play
 from ropewalk.lab.registry import catalogue
 from ropewalk.lab.scenario import (
-    Bound,
-    Closed,
     FlowSpec,
     Happening,
-    Intact,
     KeyUpdate,
     LinkDown,
     LinkSpec,
