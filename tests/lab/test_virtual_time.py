@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from ropewalk.runtime import Connection
 from ropewalk.sim.link import LinkProfile
 from ropewalk.sim.network import Network
 from ropewalk.sim.pump import follow_loop
+from tests.hash_seeds import prints_under_hash_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 LOSSY = LinkProfile(rate=1_250_000.0, delay=0.015, jitter=0.004, loss=0.03, reordering=0.02)
@@ -265,22 +263,10 @@ def test_one_seed_gives_one_trace(backend: Backend) -> None:
 
 
 def test_hash_seeds_and_addresses_in_memory_change_nothing(backend: Backend) -> None:
-    code = (
+    program = (
+        "import os\n"
         "from tests.lab.test_virtual_time import crowd\n"
-        "ballast = [object() for _ in range({ballast})]\n"
+        "ballast = [object() for _ in range(int(os.environ['PYTHONHASHSEED']) * 1001)]\n"
         f"print(crowd(1, {backend!r}))"
     )
-    traces = set()
-    for hash_seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(ballast=int(hash_seed) * 1001)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONHASHSEED": hash_seed},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        traces.add(done.stdout.strip())
-    assert traces == {crowd(1, backend)}
+    assert prints_under_hash_seeds(program) == {crowd(1, backend)}

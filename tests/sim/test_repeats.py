@@ -1,7 +1,5 @@
 """Whatever lies between two ends, the same seed gives the same traffic, in any process."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
@@ -15,6 +13,7 @@ from ropewalk.sim.nat import Nat
 from ropewalk.sim.network import Network
 from ropewalk.sim.queues import EcnThreshold
 from ropewalk.sim.rate_trace import RateTrace
+from tests.hash_seeds import prints_under_hash_seeds
 from tests.sim.wires import FOURTH, ONE, OTHER, THIRD, End
 
 WILD = LinkProfile(
@@ -62,17 +61,7 @@ def test_a_seed_repeats_and_another_one_differs(name):
 
 def test_another_process_with_other_hash_seeds_repeats_all_of_them():
     program = "from tests.sim.test_repeats import *; print([trace(name) for name in PROFILES])"
-    printed = set()
-    for hash_seed in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", program],
-            env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join([".", *sys.path[1:]])},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        printed.add(done.stdout.strip())
-    assert printed == {str([trace(name) for name in PROFILES])}
+    assert prints_under_hash_seeds(program) == {str([trace(name) for name in PROFILES])}
 
 
 def test_the_traces_are_those_of_every_build():
